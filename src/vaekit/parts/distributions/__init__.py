@@ -1,5 +1,13 @@
 """Distributions that torch lacks, each with its own rules beside it."""
 
+# The rules of torch's own distributions, which the ones here are composed with.
+from vaekit.core import rules as rules
+from vaekit.parts.distributions import mixture as mixture
+from vaekit.parts.distributions.clamp import soft_clamp
+from vaekit.parts.distributions.continuous_bernoulli import ContinuousBernoulli
+from vaekit.parts.distributions.discretised_logistic import DiscretisedLogistic
+from vaekit.parts.distributions.open_beta import OpenBeta
 from vaekit.parts.distributions.point import Point
+from vaekit.parts.distributions.zero_inflated import ZeroInflated
 
-__all__ = ["Point"]
+__all__ = ["ContinuousBernoulli", "DiscretisedLogistic", "OpenBeta", "Point", "ZeroInflated", "soft_clamp"]
