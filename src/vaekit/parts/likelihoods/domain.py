@@ -1,0 +1,95 @@
+r"""Where values may lie: what a likelihood needs of the data, in the model's space.
+
+| domain | values |
+| --- | --- |
+| real | any finite number |
+| binary | 0, 1 |
+| unit, open_unit | [0, 1], (0, 1) |
+| levels(L) | k / (L - 1), k = 0 .. L - 1 |
+| codes(K) | 0 .. K - 1 |
+| counts | 0, 1, 2, ... |
+
+NaN is a gap, and gaps lie in every domain.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+__all__ = ["Domain", "binary", "codes", "counts", "levels", "open_unit", "real", "unit"]
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A set of numbers.
+
+    Arguments:
+        name: what code calls it.
+        words: what a person calls it.
+        contains: which of an array's numbers lie in it, as bools.
+    """
+
+    name: str
+    words: str
+    contains: Callable[[np.ndarray], np.ndarray] = field(repr=False, compare=False)
+
+    def first_violation(self, values: np.ndarray, worth: float = 1.0) -> tuple[int, ...] | None:
+        """Index of the first value outside, reading row by row; None where all lie inside.
+
+        Arguments:
+            values: any shape and numeric type; read in chunks of bounded memory.
+            worth: what 1 of the model's space is worth in these values, 255 for bytes read as [0, 1].
+        """
+        flat = values.reshape(-1)
+        for start in range(0, flat.size, _CHUNK):
+            chunk = flat[start : start + _CHUNK].astype(np.float64) / worth
+            outside = ~(self.contains(chunk) | np.isnan(chunk))
+            if outside.any():
+                return tuple(int(i) for i in np.unravel_index(start + int(outside.argmax()), values.shape))
+        return None
+
+
+def _is_binary(values: np.ndarray) -> np.ndarray:
+    return (values == 0) | (values == 1)
+
+
+def _is_unit(values: np.ndarray) -> np.ndarray:
+    return (values >= 0) & (values <= 1)
+
+
+def _is_open_unit(values: np.ndarray) -> np.ndarray:
+    return (values > 0) & (values < 1)
+
+
+def _is_level(values: np.ndarray, steps: int) -> np.ndarray:
+    # float32 holds k / steps to about 1e-7; the tolerance allows that and no value halfway.
+    return _is_unit(values) & (np.abs(values * steps - np.rint(values * steps)) < 1e-3)
+
+
+def _is_code(values: np.ndarray, classes: int) -> np.ndarray:
+    return (values >= 0) & (values < classes) & (values == np.rint(values))
+
+
+def _is_count(values: np.ndarray) -> np.ndarray:
+    return (values >= 0) & np.isfinite(values) & (values == np.rint(values))
+
+
+real = Domain("real", "finite numbers", np.isfinite)
+binary = Domain("binary", "0/1 values", _is_binary)
+unit = Domain("unit", "values in [0, 1]", _is_unit)
+open_unit = Domain("open_unit", "values strictly between 0 and 1", _is_open_unit)
+counts = Domain("counts", "counts 0, 1, 2, ...", _is_count)
+
+
+def levels(number: int) -> Domain:
+    """The equally spaced levels 0, 1/(L-1), ..., 1."""
+    return Domain(f"levels({number})", f"values on the {number} levels k/{number - 1}", partial(_is_level, steps=number - 1))
+
+
+def codes(classes: int) -> Domain:
+    """The classes 0 .. K-1."""
+    return Domain(f"codes({classes})", f"whole codes 0..{classes - 1}", partial(_is_code, classes=classes))
