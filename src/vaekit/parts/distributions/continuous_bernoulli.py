@@ -10,6 +10,7 @@ gradients keep their digits. (Loaiza-Ganem, Cunningham 2019, arXiv:1907.06845)
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
+from torch.types import _size
 
 from vaekit.core.dispatch import from_noise, stop, temper
 
@@ -56,7 +57,7 @@ class ContinuousBernoulli(Distribution):
         """1/2 + L(l/2) / 2."""
         return 0.5 + 0.5 * _langevin(self.logits / 2)
 
-    def expand(self, batch_shape: torch.Size | tuple[int, ...], _instance: None = None) -> "ContinuousBernoulli":
+    def expand(self, batch_shape: _size, _instance: None = None) -> "ContinuousBernoulli":
         """The same law for a larger batch."""
         return ContinuousBernoulli(self.logits.expand(batch_shape))
 
@@ -70,7 +71,7 @@ class ContinuousBernoulli(Distribution):
         steep = torch.where(rising, 1 - steep, steep)
         return torch.where(flat, value + self.logits * value * (1 - value) / 2, steep).clamp(0, 1)
 
-    def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def rsample(self, sample_shape: _size = ()) -> Tensor:
         """A draw by the quantile function, differentiable in the logit."""
         shape = self._extended_shape(torch.Size(sample_shape))
         # Half a step keeps the uniforms off 0 and 1, where the steep branch would be log 0.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import logsigmoid, softplus
+from torch.types import _size
 
 from vaekit.core.dispatch import from_noise, stop, temper
 
@@ -65,7 +66,7 @@ class DiscretisedLogistic(Distribution):
         """Of the logistic before rounding: (pi s)^2 / 3."""
         return (torch.pi * self.scale).square() / 3
 
-    def expand(self, batch_shape: torch.Size | tuple[int, ...], _instance: None = None) -> "DiscretisedLogistic":
+    def expand(self, batch_shape: _size, _instance: None = None) -> "DiscretisedLogistic":
         """The same law for a larger batch."""
         return DiscretisedLogistic(self.location.expand(batch_shape), self.scale.expand(batch_shape), self.levels)
 
@@ -75,7 +76,7 @@ class DiscretisedLogistic(Distribution):
         return ((self.location + self.scale * torch.logit(u)) * steps).round().clamp(0, steps) / steps
 
     @torch.no_grad()
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def sample(self, sample_shape: _size = ()) -> Tensor:
         """Levels, `(*sample_shape, *batch_shape)`."""
         shape = self._extended_shape(torch.Size(sample_shape))
         return self.quantile(torch.rand(shape, dtype=self.location.dtype, device=self.location.device))

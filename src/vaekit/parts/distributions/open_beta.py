@@ -9,6 +9,7 @@ where the density is finite.
 import torch
 from torch import Tensor
 from torch.distributions import Beta, Distribution, constraints
+from torch.types import _size
 
 from vaekit.core.dispatch import stop, temper
 
@@ -47,11 +48,11 @@ class OpenBeta(Distribution):
     def _exponents(self) -> tuple[Tensor, Tensor]:
         return self.concentration * torch.sigmoid(self.logits), self.concentration * torch.sigmoid(-self.logits)
 
-    def expand(self, batch_shape: torch.Size | tuple[int, ...], _instance: None = None) -> "OpenBeta":
+    def expand(self, batch_shape: _size, _instance: None = None) -> "OpenBeta":
         """The same law for a larger batch."""
         return OpenBeta(self.logits.expand(batch_shape), self.concentration.expand(batch_shape))
 
-    def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def rsample(self, sample_shape: _size = ()) -> Tensor:
         """A draw, differentiable in both parameters."""
         return Beta(*self._exponents, validate_args=False).rsample(torch.Size(sample_shape)).clamp(_INSIDE, 1 - _INSIDE)
 

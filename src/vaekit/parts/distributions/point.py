@@ -7,6 +7,7 @@ nothing.
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
+from torch.types import _size
 
 from vaekit.core.dispatch import centre, dense, from_noise, soft, stop, temper
 
@@ -44,15 +45,15 @@ class Point(Distribution):
         """Zero everywhere."""
         return torch.zeros_like(self.value)
 
-    def expand(self, batch_shape: torch.Size | tuple[int, ...], _instance: None = None) -> "Point":
+    def expand(self, batch_shape: _size, _instance: None = None) -> "Point":
         """The same point for a larger batch."""
         return Point(self.value.expand(*batch_shape, *self.event_shape), len(self.event_shape))
 
-    def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def rsample(self, sample_shape: _size = ()) -> Tensor:
         """The value, repeated."""
         return self.value.expand(self._extended_shape(torch.Size(sample_shape)))
 
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def sample(self, sample_shape: _size = ()) -> Tensor:
         """The value, repeated and detached."""
         return self.rsample(sample_shape).detach()
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import logsigmoid
+from torch.types import _size
 
 from vaekit.core.dispatch import stop
 
@@ -44,12 +45,12 @@ class ZeroInflated(Distribution):
         """(1 - g) (Var_base[x] + g E_base[x]^2)."""
         return torch.sigmoid(-self.logits) * (self.base.variance + torch.sigmoid(self.logits) * self.base.mean.square())
 
-    def expand(self, batch_shape: torch.Size | tuple[int, ...], _instance: None = None) -> "ZeroInflated":
+    def expand(self, batch_shape: _size, _instance: None = None) -> "ZeroInflated":
         """The same law for a larger batch."""
         return ZeroInflated(self.base.expand(torch.Size(batch_shape)), self.logits.expand(batch_shape))
 
     @torch.no_grad()
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def sample(self, sample_shape: _size = ()) -> Tensor:
         """Counts, `(*sample_shape, *batch_shape)`."""
         drawn = self.base.sample(torch.Size(sample_shape))
         kept = torch.rand(self._extended_shape(torch.Size(sample_shape)), device=drawn.device) >= torch.sigmoid(self.logits)

@@ -26,7 +26,7 @@ class Bernoulli(Likelihood):
     fits = "0/1 values"
 
     def __init__(self, event: tuple[int, ...]):
-        super().__init__(event, parameters=1)
+        super().__init__(event, numbers=1)
 
     def forward(self, raw: Tensor) -> D.Bernoulli:
         """The law, batch shape `(S, B, *positions, *event)`."""
@@ -44,7 +44,7 @@ class ContinuousBernoulli(Likelihood):
     fits = "values in [0, 1], ends included"
 
     def __init__(self, event: tuple[int, ...]):
-        super().__init__(event, parameters=1)
+        super().__init__(event, numbers=1)
 
     def forward(self, raw: Tensor) -> _ContinuousBernoulli:
         """The law, batch shape `(S, B, *positions, *event)`."""

@@ -26,7 +26,7 @@ class Categorical(Likelihood):
     def __init__(self, event: tuple[int, ...], classes: int):
         if classes < 2:
             raise InputError(f"likelihood 'categorical' needs at least 2 classes, not {classes}")
-        super().__init__(event, parameters=classes)
+        super().__init__(event, numbers=classes)
         self.classes = classes
         self.domain = codes(classes)
 

@@ -39,7 +39,7 @@ class Normal(Likelihood):
 
     def __init__(self, event: tuple[int, ...], scale: str | float = "network", momentum: float = 0.9):
         source = scale_from(scale, tuple(event), momentum)
-        super().__init__(event, parameters=1 + source.parameters)
+        super().__init__(event, numbers=1 + source.numbers)
         self.scale = source
 
     def forward(self, raw: Tensor) -> D.Normal:
@@ -59,7 +59,7 @@ class Laplace(Likelihood):
     fits = "real numbers with sharp peaks or some outliers"
 
     def __init__(self, event: tuple[int, ...]):
-        super().__init__(event, parameters=2)
+        super().__init__(event, numbers=2)
 
     def forward(self, raw: Tensor) -> D.Laplace:
         """The law, batch shape `(S, B, *positions, *event)`."""
@@ -78,7 +78,7 @@ class StudentT(Likelihood):
     fits = "real numbers with heavy tails"
 
     def __init__(self, event: tuple[int, ...]):
-        super().__init__(event, parameters=2)
+        super().__init__(event, numbers=2)
         self.log_excess = nn.Parameter(torch.full(self.event, 1.5))
 
     def forward(self, raw: Tensor) -> D.StudentT:
@@ -100,7 +100,7 @@ class Beta(Likelihood):
     fits = "proportions strictly between 0 and 1"
 
     def __init__(self, event: tuple[int, ...]):
-        super().__init__(event, parameters=2)
+        super().__init__(event, numbers=2)
 
     def forward(self, raw: Tensor) -> OpenBeta:
         """The law, batch shape `(S, B, *positions, *event)`."""

@@ -33,7 +33,7 @@ class Poisson(Likelihood):
     fits = "counts whose variance is their mean"
 
     def __init__(self, event: tuple[int, ...]):
-        super().__init__(event, parameters=1)
+        super().__init__(event, numbers=1)
 
     def forward(self, raw: Tensor) -> D.Poisson:
         """The law, batch shape `(S, B, *positions, *event)`."""
@@ -51,7 +51,7 @@ class NegativeBinomial(Likelihood):
     fits = "counts that vary more than their mean"
 
     def __init__(self, event: tuple[int, ...]):
-        super().__init__(event, parameters=2)
+        super().__init__(event, numbers=2)
 
     def forward(self, raw: Tensor) -> D.NegativeBinomial:
         """The law, batch shape `(S, B, *positions, *event)`."""
@@ -68,13 +68,12 @@ class _ZeroInflated(Likelihood):
 
     def __init__(self, event: tuple[int, ...]):
         base = self.counted(event)
-        super().__init__(event, parameters=base.parameters_by_element + 1)
+        super().__init__(event, numbers=base.numbers + 1)
         self.base = base
 
     def forward(self, raw: Tensor) -> Distribution:
         """The law, batch shape `(S, B, *positions, *event)`."""
-        numbers, _ = raw.split([self.base.size, self.size - self.base.size], dim=-1)
-        return ZeroInflated(self.base(numbers), self.split(raw)[-1])
+        return ZeroInflated(self.base(raw[..., : self.base.size]), self.split(raw)[-1])
 
 
 class ZeroInflatedPoisson(_ZeroInflated):

@@ -12,13 +12,14 @@ r"""Where values may lie: what a likelihood needs of the data, in the model's sp
 NaN is a gap, and gaps lie in every domain.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from math import prod
 
 import numpy as np
 
-__all__ = ["Domain", "binary", "codes", "counts", "levels", "open_unit", "real", "unit"]
+__all__ = ["Domain", "binary", "chunks", "codes", "counts", "levels", "open_unit", "real", "unit"]
 
 _CHUNK = 1 << 20
 
@@ -44,13 +45,20 @@ class Domain:
             values: any shape and numeric type; read in chunks of bounded memory.
             worth: what 1 of the model's space is worth in these values, 255 for bytes read as [0, 1].
         """
-        flat = values.reshape(-1)
-        for start in range(0, flat.size, _CHUNK):
-            chunk = flat[start : start + _CHUNK].astype(np.float64) / worth
-            outside = ~(self.contains(chunk) | np.isnan(chunk))
+        for start, chunk in chunks(values):
+            outside = ~(self.contains(chunk / worth) | np.isnan(chunk))
             if outside.any():
-                return tuple(int(i) for i in np.unravel_index(start + int(outside.argmax()), values.shape))
+                row, column = divmod(int(outside.argmax()), chunk.shape[1])
+                return (start + row, *(int(i) for i in np.unravel_index(column, values.shape[1:])))
         return None
+
+
+def chunks(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Rows as float64 `(rows, columns)`, about a million numbers at a time, each with the place of its first row."""
+    columns = max(1, prod(values.shape[1:]))
+    step = max(1, _CHUNK // columns)
+    for start in range(0, len(values), step):
+        yield start, values[start : start + step].reshape(-1, columns).astype(np.float64)
 
 
 def _is_binary(values: np.ndarray) -> np.ndarray:

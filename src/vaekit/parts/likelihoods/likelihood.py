@@ -22,7 +22,7 @@ class Likelihood(Family):
 
     Arguments:
         event: shape of the elements made at each position.
-        parameters: numbers that the network gives for each element.
+        numbers: how many the network gives for each element.
 
     Attributes:
         domain: where its values lie, in the model's space.
@@ -35,14 +35,14 @@ class Likelihood(Family):
     domain: Domain
     fits: ClassVar[str]
 
-    def __init__(self, event: tuple[int, ...], parameters: int):
+    def __init__(self, event: tuple[int, ...], numbers: int):
         super().__init__()
         if any(length < 1 for length in event):
             raise InputError(f"a likelihood needs at least one element, not an event of shape {tuple(event)}")
         self.event = tuple(event)
-        self.parameters_by_element = parameters
-        self.size = parameters * prod(self.event)
+        self.numbers = numbers
+        self.size = numbers * prod(self.event)
 
     def split(self, raw: Tensor) -> tuple[Tensor, ...]:
         """The parameters, each `(S, B, *positions, *event)`."""
-        return raw.unflatten(-1, (self.parameters_by_element, *self.event)).unbind(-1 - len(self.event))
+        return raw.unflatten(-1, (self.numbers, *self.event)).unbind(-1 - len(self.event))

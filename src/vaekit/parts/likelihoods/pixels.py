@@ -47,13 +47,14 @@ class DiscretisedLogistic(Likelihood):
     fits = "pixels and other values on equally spaced levels"
 
     def __init__(self, event: tuple[int, ...], levels: int = 256):
-        super().__init__(event, parameters=2)
+        super().__init__(event, numbers=2)
         self.levels = _enough(levels)
         self.domain = domain.levels(levels)
 
     def forward(self, raw: Tensor) -> _DiscretisedLogistic:
         """The law, batch shape `(S, B, *positions, *event)`."""
-        return _law(*self.split(raw), self.levels)
+        location, log_scale = self.split(raw)
+        return _law(location, log_scale, self.levels)
 
 
 class DiscretisedLogisticMixture(Likelihood):
@@ -73,7 +74,7 @@ class DiscretisedLogisticMixture(Likelihood):
     def __init__(self, event: tuple[int, ...], levels: int = 256, components: int = 5):
         if components < 1:
             raise InputError(f"a mixture needs at least 1 component, not {components}")
-        super().__init__(event, parameters=3 * components)
+        super().__init__(event, numbers=3 * components)
         self.levels = _enough(levels)
         self.components = components
         self.domain = domain.levels(levels)

@@ -1,6 +1,6 @@
 r"""Where a normal likelihood's scale comes from: four answers, one contract.
 
-Each is a module with `parameters` (numbers it needs of the network for each element) and `forward(*raw) -> scale`, which broadcasts
+Each is a module with `numbers` (how many it needs of the network for each element) and `forward(*raw) -> scale`, which broadcasts
 against the location. All but the fixed one keep log s within [-7, 4].
 """
 
@@ -29,10 +29,10 @@ class Scale(nn.Module):
     """A scale's source.
 
     Attributes:
-        parameters: numbers that it needs of the network for each element.
+        numbers: how many it needs of the network for each element.
     """
 
-    parameters = 0
+    numbers = 0
 
     def forward(self, *raw: Tensor) -> Tensor:
         """The scale, broadcastable to `(S, B, *positions, *event)`."""
@@ -42,7 +42,7 @@ class Scale(nn.Module):
 class NetworkScale(Scale):
     """One scale an element and row, given by the network."""
 
-    parameters = 1
+    numbers = 1
 
     def forward(self, *raw: Tensor) -> Tensor:
         """s = exp(clamp(raw))."""
