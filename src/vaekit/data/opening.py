@@ -1,0 +1,181 @@
+"""One door for everything a person may have: a path, a name of the catalogue, an array, a tensor, a frame.
+
+    data, labels, condition -> Records(x, label, condition)
+
+A table gives up the columns that are named as labels or condition; the rest is x. Arrays and images are x whole.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaekit.core.errors import InputError, nearest
+from vaekit.core.records import Records
+from vaekit.data.catalogue import CATALOGUE, open_catalogue
+from vaekit.data.formats import format_of
+from vaekit.data.pictures import read_folder, read_pictures
+from vaekit.data.sources.arrays import Arrays, as_array, channels_last, plain, read_npy, read_npz
+from vaekit.data.sources.delimited import read_csv
+from vaekit.data.sources.facts import class_names, encode_labels, stack_facts
+from vaekit.data.sources.idx import read_idx
+from vaekit.data.sources.parquet import read_parquet
+from vaekit.data.sources.reading import reading
+from vaekit.data.sources.tables import Table, from_frame, is_frame
+
+__all__ = ["existing", "open_records"]
+
+_Columns = list[tuple[str, np.ndarray]]
+
+
+def open_records(data: Any, labels: Any = None, condition: Any = None) -> Records:
+    """Everything a source holds, in memory, with the person's own names.
+
+    Arguments:
+        data: a path, a name of the catalogue (a file of the same name is `./name`), a numpy array, a torch tensor, a pandas or
+            polars frame, or `Records`. Images have their channels last or, where it is plain to see, first.
+        labels: a column of the table or an array of the `.npz`, a path (csv or parquet of one column, npy, idx, or txt with one a
+            line), or values; None = those that come with the data (sub-folders; the arrays y, labels or label), if any.
+        condition: columns of the table, `"label"` for the label, a path, values `(N,)` or `(N, facts)`, or a frame; None = none.
+
+    Returns:
+        The records. A label that is empty, None, NaN or -1 is -1. A condition is float64 where all of it are numbers, else objects.
+
+    Raises:
+        InputError: where the data cannot be read or does not fit together; says where and what to do.
+    """
+    opened = _opened(data)
+    labels = opened.labels if labels is None else labels
+    taken = {name for given in (labels, condition) for name in _named(opened, given)}
+    records = opened.rest(taken)
+    if not records.x.size:
+        raise InputError(f"{records.source}: holds no values (shape {records.x.shape}); give at least one row")
+    if records.x.ndim < 2:
+        raise InputError(f"{records.source}: holds a single line of {len(records.x)} numbers; reshape it to (rows, columns)")
+    if labels is not None:
+        columns = _fitting(_columns(opened, labels, "labels"), records, "labels")
+        if len(columns) != 1:
+            raise InputError(f"labels: has {len(columns)} columns; give one class a row (for one-hot labels, labels.argmax(1))")
+        label, classes = encode_labels(columns[0][1], records.source)
+        records = replace(records, label=label, classes=classes)
+    return records if condition is None else _conditioned(records, opened, condition, labels)
+
+
+def existing(path: Path) -> Path:
+    """The path, if something is there.
+
+    Raises:
+        InputError: where there is nothing; suggests the nearest name beside it or in the catalogue.
+    """
+    with reading(path, (), "path"):
+        if path.exists():
+            return path
+        beside = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
+    near = nearest(path.name, [*beside, *CATALOGUE]).partition("Known:")[0]
+    raise InputError(f"{path}: is not there; {near}check the path, or name a known data set: {', '.join(CATALOGUE)}")
+
+
+def _opened(data: Any) -> Arrays | Table:
+    if isinstance(data, Records):
+        return Arrays(data)
+    if isinstance(data, str) and data in CATALOGUE:
+        return Arrays(open_catalogue(data))
+    if isinstance(data, (str, Path)):
+        return _from_path(existing(Path(data).expanduser()))
+    if is_frame(data):
+        return from_frame(data)
+    return Arrays(Records(channels_last(plain(as_array(data), "array"))))
+
+
+def _from_path(path: Path) -> Arrays | Table:
+    if path.is_dir():
+        return read_folder(path)
+    match format_of(path):
+        case "csv":
+            return read_csv(path)
+        case "parquet":
+            return read_parquet(path)
+        case "npz":
+            return read_npz(path)
+        case "npy":
+            return Arrays(Records(channels_last(plain(read_npy(path), str(path))), source=str(path), format="npy"))
+        case "idx":
+            return Arrays(Records(plain(read_idx(path), str(path)), source=str(path), format="idx"))
+        case "picture":
+            return Arrays(Records(read_pictures([path]), source=str(path), format="folder"))
+        case other:
+            kind = f"a {other} file" if path.suffix else "a file without a suffix"
+            raise InputError(f"{path}: {kind} is no data; give .npy, .npz, .csv, .parquet, .idx, .idx.gz or a folder of images")
+
+
+def _named(opened: Arrays | Table, given: Any) -> tuple[str, ...]:
+    """The names of the opened data that `given` speaks of; none where it is a path or values."""
+    names = (given,) if isinstance(given, str) else given
+    if isinstance(names, (list, tuple)) and opened.names and all(isinstance(name, str) for name in names):
+        return tuple(name for name in names if name in opened.names)
+    return ()
+
+
+def _columns(opened: Arrays | Table, given: Any, role: str) -> _Columns:
+    names = _named(opened, given)
+    if names and (isinstance(given, str) or len(names) == len(given)):
+        return [(name, opened.facts(name)) for name in names]
+    if isinstance(given, (str, Path)):
+        return _columns_of_path(opened, given, role)
+    if is_frame(given):
+        table = from_frame(given)
+        return [(name, table.facts(name)) for name in table.names]
+    if names:
+        unknown = next(name for name in given if name not in names)
+        raise InputError(f"{role}: {opened.source} has no column {unknown!r}: {nearest(unknown, opened.names)}")
+    return _columns_of_array(as_array(given), role)
+
+
+def _columns_of_path(opened: Arrays | Table, given: str | Path, role: str) -> _Columns:
+    path = Path(given).expanduser()
+    if isinstance(given, str) and not path.suffix and not path.exists():
+        known = nearest(given, opened.names) if opened.names else f"{opened.source} has no named columns."
+        raise InputError(f"{role}: {given!r} is neither a column nor a file: {known}")
+    match format_of(existing(path)):
+        case "csv" | "parquet" as kind:
+            table = read_csv(path) if kind == "csv" else read_parquet(path)
+            return [(name, table.facts(name)) for name in table.names]
+        case "npy":
+            return _columns_of_array(read_npy(path), role)
+        case "idx":
+            return _columns_of_array(read_idx(path), role)
+        case "txt":
+            with reading(path, (UnicodeDecodeError,), "UTF-8 text file"):
+                return [(role, np.array(path.read_text("utf-8").splitlines(), dtype=object))]
+        case _:
+            raise InputError(f"{path}: {role} cannot be read from this; give .csv, .parquet, .npy, .idx(.gz) or .txt with one a line")
+
+
+def _columns_of_array(values: np.ndarray, role: str) -> _Columns:
+    if values.ndim == 1:
+        return [(role, values)]
+    if values.ndim != 2:
+        raise InputError(f"{role}: has shape {values.shape}; give one value a row, or (rows, facts)")
+    names = [role] if values.shape[1] == 1 else [f"{role}_{position}" for position in range(values.shape[1])]
+    return list(zip(names, values.T, strict=True))
+
+
+def _conditioned(records: Records, opened: Arrays | Table, condition: Any, labels: Any) -> Records:
+    by_class = None if records.label is None else class_names(records.label, records.classes)
+    if isinstance(condition, str) and condition == "label" and by_class is not None:
+        columns = [("label", by_class)]
+    elif isinstance(condition, str) and condition == "label" and not _named(opened, condition):
+        raise InputError(f"condition: {records.source} has no labels to condition on; give labels as well")
+    else:
+        columns = _fitting(_columns(opened, condition, "condition"), records, "condition")
+    # A class given as a number is a name, not a quantity, whichever way it is asked for.
+    values = [by_class if by_class is not None and isinstance(labels, str) and name == labels else column for name, column in columns]
+    return replace(records, condition=stack_facts(values), condition_columns=tuple(name for name, _ in columns))
+
+
+def _fitting(columns: _Columns, records: Records, role: str) -> _Columns:
+    for name, values in columns:
+        if len(values) != records.rows:
+            raise InputError(f"{role}: {name!r} has {len(values)} values, but {records.source} has {records.rows} rows; give one a row")
+    return columns

@@ -1,0 +1,198 @@
+"""Tables, whatever they lie in: csv, parquet, a pandas or polars frame. Inside they are all one Arrow table with its whereabouts.
+
+A column of numbers becomes a column of x; a blank cell becomes NaN. A cell of text among numbers is an error that names the file,
+the column, the row and the cell.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from vaekit.core.errors import InputError, nearest
+from vaekit.core.records import Records
+from vaekit.data.sources.arrays import plain
+
+__all__ = ["MISSING", "Table", "check_names", "from_frame", "is_frame", "is_number"]
+
+MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A")
+
+
+def _row_words(row: int) -> str:
+    return f"row {row + 1}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named columns of one length.
+
+    Arguments:
+        arrow: the columns.
+        source: where they come from, for messages.
+        format: the format to write results in.
+        index: row names of a frame; None where rows have no names.
+        place: the words for a row in a message, from its position in the source.
+        first: position of the first row in the source, where this is a part of it.
+        labels: which column is the labels; a table never says so by itself.
+    """
+
+    arrow: Any
+    source: str
+    format: str
+    index: np.ndarray | None = None
+    place: Callable[[int], str] = _row_words
+    first: int = 0
+    labels: str | None = None
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names."""
+        return tuple(self.arrow.column_names)
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raise where a column of this name is absent; suggests the nearest."""
+        for name in names:
+            if name not in self.names:
+                raise InputError(f"{self.source}: has no column {name!r}: {nearest(name, self.names)}")
+
+    def filled(self) -> "Table":
+        """The table itself, if it has rows.
+
+        Raises:
+            InputError: where it has none.
+        """
+        if not self.arrow.num_rows:
+            raise InputError(f"{self.source}: has columns but no rows; give at least one row")
+        return self
+
+    def rest(self, taken: Collection[str]) -> Records:
+        """All columns but those that are taken as labels or condition, as x.
+
+        Raises:
+            InputError: where a cell is no number, or no column is left.
+        """
+        names = tuple(name for name in self.names if name not in taken)
+        return Records(self.numbers(names), names, index=self.index, source=self.source, format=self.format)
+
+    def numbers(self, names: Sequence[str]) -> np.ndarray:
+        """These columns as one array `(N, columns)` of the smallest type that holds them all; a blank cell is NaN.
+
+        Raises:
+            InputError: where a cell is no number; names the column, the row and the cell.
+        """
+        self.require(names)
+        if not names:
+            raise InputError(f"{self.source}: no column is left for x once labels and condition are taken out; keep at least one")
+        columns = [self._numeric(name) for name in names]
+        x = np.empty((len(columns[0]), len(columns)), np.result_type(*columns))
+        for position, column in enumerate(columns):
+            x[:, position] = column
+        return x
+
+    def facts(self, name: str) -> np.ndarray:
+        """One column as it is: numbers (blank = NaN), or text (blank = None) as an object array."""
+        import pyarrow as pa
+
+        self.require([name])
+        column = _flat(self.arrow[name])
+        if not _is_text(column.type):
+            return self._numeric(name)
+        cells = [None if cell is None or cell.strip() in MISSING else cell.strip() for cell in column.cast(pa.string()).to_pylist()]
+        return np.array(cells, dtype=object)
+
+    def _numeric(self, name: str) -> np.ndarray:
+        import pyarrow as pa
+
+        column, kinds = _flat(self.arrow[name]), pa.types
+        if kinds.is_null(column.type) or kinds.is_decimal(column.type):
+            column = column.cast(pa.float64())
+        elif kinds.is_boolean(column.type):
+            column = column.cast(pa.uint8())
+        elif _is_text(column.type):
+            column = self._parsed(name, column)
+        elif not (kinds.is_integer(column.type) or kinds.is_floating(column.type)):
+            raise InputError(f"{self.source}: column {name!r} holds {column.type}, not numbers; convert it to numbers or drop it")
+        return plain(column.to_numpy(zero_copy_only=False), self.source)
+
+    def _parsed(self, name: str, column: Any) -> Any:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        kind = pa.large_string()
+        text = pc.utf8_trim_whitespace(column.cast(kind))
+        text = pc.if_else(pc.is_in(text, value_set=pa.array(MISSING, kind)), pa.scalar(None, kind), text)
+        for read, kept in ((pa.float64(), pa.float64()), (pa.bool_(), pa.uint8())):
+            try:
+                return text.cast(read).cast(kept)
+            except pa.ArrowInvalid:
+                continue
+        row = next(row for row, cell in enumerate(text.to_pylist()) if cell is not None and not is_number(cell))
+        cell = str(column[row].as_py())
+        shown = cell if len(cell) <= 40 else cell[:37] + "..."
+        raise InputError(
+            f"{self.source}: column {name!r}, {self.place(self.first + row)}: {shown!r} is not a number; "
+            f"correct or blank that cell, drop the column, or name it in labels or condition"
+        )
+
+
+def is_frame(data: Any) -> bool:
+    """Whether the data is a pandas or polars frame; neither is imported to find out."""
+    return type(data).__name__ == "DataFrame" and type(data).__module__.split(".")[0] in ("pandas", "polars")
+
+
+def from_frame(frame: Any) -> Table:
+    """A pandas or polars frame; the index of a pandas frame is kept.
+
+    Raises:
+        InputError: where two columns have one name, or there are no rows.
+    """
+    import pyarrow as pa
+
+    names = [str(name) for name in frame.columns]
+    check_names(names, "data frame")
+    if type(frame).__module__.startswith("polars"):
+        return Table(frame.to_arrow(), "data frame", "frame").filled()
+    columns = [_series(frame.iloc[:, position]) for position in range(len(names))]
+    return Table(pa.table(columns, names=names), "data frame", "frame", frame.index.to_numpy()).filled()
+
+
+def check_names(names: Sequence[str], source: str) -> None:
+    """Raise where a column's name is blank or stands twice."""
+    for position, name in enumerate(names):
+        if not name.strip():
+            raise InputError(f"{source}: column {position + 1} has no name; name it, or leave row numbers out (index=False)")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{source}: the name {twice!r} stands over two columns; rename one of them")
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _series(series: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array(series, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        # Numbers and text in one column: as text, so that the cell which is no number can be named.
+        return pa.array([None if missing else str(cell) for cell, missing in zip(series, series.isna(), strict=True)], pa.string())
+
+
+def _flat(column: Any) -> Any:
+    import pyarrow as pa
+
+    column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _is_text(kind: Any) -> bool:
+    return str(kind) in ("string", "large_string", "string_view")
