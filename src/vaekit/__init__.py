@@ -1,0 +1,3 @@
+"""Variational autoencoders for your own data."""
+
+__version__ = "0.1.0"

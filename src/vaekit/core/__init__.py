@@ -1,0 +1,1 @@
+"""The contracts that every room keeps; imports torch and numpy alone."""

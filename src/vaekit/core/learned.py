@@ -1,0 +1,32 @@
+r"""Buffers that learn from data instead of by gradient: moving codebooks, a scale with a closed-form optimum.
+
+    start(trace)          once, from the first batch
+    observe(trace)        statistics of a step, inside the compiled step, no side effect
+    after_step(observed)  updates the buffers, from the statistics averaged over all processes
+
+`fit` alone calls `start` and `after_step`; a forward never changes a buffer, so scoring twice gives the same score.
+"""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from vaekit.core.trace import Trace
+
+__all__ = ["LearnsFromData"]
+
+
+class LearnsFromData(ABC):
+    """A module with buffers that learn from data."""
+
+    @abstractmethod
+    def start(self, trace: Trace) -> None:
+        """Set the buffers from the first batch's walk."""
+
+    @abstractmethod
+    def observe(self, trace: Trace) -> Tensor:
+        """Statistics of a step, detached, of a fixed shape; their mean over processes is what `after_step` is given."""
+
+    @abstractmethod
+    def after_step(self, observed: Tensor) -> None:
+        """Move the buffers by the step's statistics."""

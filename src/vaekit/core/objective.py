@@ -1,0 +1,160 @@
+r"""What is minimised: a weighted sum of terms, each of which reads a trace.
+
+    loss = sum_terms w_t(progress) * (1/B) sum_b weight_b * l_t(b)     [nats a row]
+
+Terms return nats by particle and row; the objective is the only place that reduces over rows.
+"""
+
+from dataclasses import dataclass
+from typing import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from vaekit.core.choose import from_posterior
+from vaekit.core.batch import Batch
+from vaekit.core.dispatch import stop
+from vaekit.core.learned import LearnsFromData
+from vaekit.core.schedule import Weight, schedule
+from vaekit.core.trace import LatentModel, Site, Trace
+
+__all__ = ["Needs", "Objective", "Step", "Term"]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a term asks of the walk.
+
+    Arguments:
+        particles: draws a row; an objective takes the largest.
+        fantasies: whether draws from the prior are decoded; an objective takes any.
+    """
+
+    particles: int = 1
+    fantasies: bool = False
+
+
+class Term(nn.Module):
+    """One summand of an objective.
+
+    Arguments:
+        name: unique in its objective; names the reading.
+        weight: a number, a schedule, or a schedule's JSON form.
+    """
+
+    needs = Needs()
+    progress: Tensor
+
+    def __init__(self, name: str, weight: Weight = 1.0):
+        super().__init__()
+        self.name = name
+        self.schedule = schedule(weight)
+        self.register_buffer("progress", torch.zeros(()), persistent=False)
+
+    def forward(self, trace: Trace) -> Tensor:
+        """The term, `(S, B)`, `(B,)` or `()`, nats; `()` uses statistics of the batch, per rank."""
+        raise NotImplementedError
+
+    def opponent(self, trace: Trace) -> Tensor | None:
+        """What the term's own network pays, from a trace without gradients; None = it has no network."""
+        return None
+
+
+class Objective(nn.Module):
+    """A weighted sum of terms.
+
+    Arguments:
+        terms: at least one, with different names.
+    """
+
+    def __init__(self, *terms: Term):
+        super().__init__()
+        names = [term.name for term in terms]
+        if not terms or len(set(names)) < len(names):
+            raise ValueError(f"an objective needs terms with different names, not {names}")
+        self.terms = nn.ModuleList(terms)
+
+    def advance(self, progress: float) -> None:
+        """Say which fraction of the stage is done, in [0, 1]; every schedule reads it."""
+        for term in self.terms:
+            term.progress.fill_(progress)  # type: ignore[operator, union-attr]
+
+    @property
+    def needs(self) -> Needs:
+        """What all terms together ask of the walk."""
+        needs = [term.needs for term in self.terms]
+        return Needs(max(n.particles for n in needs), any(n.fantasies for n in needs))  # type: ignore[union-attr]
+
+    def forward(self, trace: Trace) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, (), and the readings: each term's unweighted mean and each site's KL, detached."""
+        readings: dict[str, Tensor] = {}
+        weighted = []
+        for term in self.terms:
+            value = self.reduce(term(trace), trace)
+            readings[term.name] = value.detach()  # type: ignore[index]
+            weighted.append(term.schedule(term.progress) * value)  # type: ignore[operator]
+        for name, site in trace.sites.items():
+            if site.random:
+                readings[f"kl.{name}"] = self.reduce(site.kl(), trace).detach()
+        return torch.stack(weighted).sum(), readings
+
+    def opponent(self, trace: Trace) -> Tensor | None:
+        """What the terms' own networks pay, (); None where no term has one."""
+        paid = [self.reduce(value, trace) for value in (term.opponent(trace) for term in self.terms) if value is not None]  # type: ignore[operator]
+        return torch.stack(paid).sum() if paid else None
+
+    @staticmethod
+    def reduce(values: Tensor, trace: Trace) -> Tensor:
+        """Mean over particles with their weights, then sum(weight * l) / B."""
+        if values.dim() == 0:
+            return values
+        by_row = trace.mean(values) if values.dim() == 2 else values
+        weight = trace.batch.weight
+        return (by_row if weight is None else weight * by_row).mean()
+
+
+class Step(nn.Module):
+    """A walk and its losses as one module, for `torch.compile` and for several devices.
+
+    The loss sees the objective's own networks as constants, the opponent sees the walk as a constant: one backward of
+    loss + opponent then serves both sides.
+
+    Arguments:
+        model: the walk.
+        objective: what is minimised.
+    """
+
+    def __init__(self, model: LatentModel, objective: Objective):
+        super().__init__()
+        self.model = model
+        self.objective = objective
+        self._opposed = any(True for _ in objective.parameters())
+        self.learners = {name: module for name, module in self.named_modules() if isinstance(module, LearnsFromData)}
+
+    def walk(self, batch: Batch) -> Trace:
+        """The walk that the objective asks for."""
+        needs = self.objective.needs
+        return self.model(batch, from_posterior(needs.particles), fantasies=needs.fantasies)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor | None, dict[str, Tensor], dict[str, Tensor]]:
+        """The loss (), the opponent's loss () or None, the readings, and what the learners observed."""
+        trace = self.walk(batch)
+        observed = {name: learner.observe(trace).detach() for name, learner in self.learners.items()}
+        if not self._opposed:
+            loss, readings = self.objective(trace)
+            return loss, None, readings, observed
+        constants: Mapping[str, Tensor] = {n: p.detach() for n, p in self.objective.named_parameters()}
+        loss, readings = functional_call(self.objective, constants, (trace,))  # type: ignore[arg-type]
+        return loss, self.objective.opponent(without_gradient(trace)), readings, observed
+
+
+def without_gradient(trace: Trace) -> Trace:
+    """The same trace as a constant: what an opponent is shown."""
+    sites = {
+        n: Site(s.z.detach(), *(None if d is None else stop(d) for d in (s.prior, s.posterior, s.belief)))  # type: ignore[arg-type]
+        for n, s in trace.sites.items()
+    }
+    fantasy = None if trace.fantasy is None else stop(trace.fantasy)
+    weight = None if trace.weight is None else trace.weight.detach()
+    return Trace(trace.batch, sites, lambda: stop(trace.likelihood), weight, fantasy)

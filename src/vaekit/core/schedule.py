@@ -1,0 +1,106 @@
+r"""Weights that change while a stage runs: functions of `progress`, the fraction of the stage that is done, in [0, 1].
+
+    linear    w(p) = a + (b - a) min(p / u, 1)
+    cosine    w(p) = a + (b - a) (1 - cos(pi min(p / u, 1))) / 2
+    cyclic    w(p) = a + (b - a) min(frac(n p) / u, 1)          (Fu et al. 2019, arXiv:1903.10145)
+
+`progress` is a tensor, not a step counter: a Python number would make `torch.compile` start over at every step.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Mapping, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+from vaekit.core.errors import InputError, nearest
+
+__all__ = ["Constant", "Cosine", "Cyclic", "Linear", "Schedule", "Weight", "schedule"]
+
+
+class Schedule(Protocol):
+    """A weight as a function of progress."""
+
+    def __call__(self, progress: Tensor) -> Tensor:
+        """The weight, shape ()."""
+        ...
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same weight throughout."""
+
+    value: float = 1.0
+
+    def __call__(self, progress: Tensor) -> Tensor:
+        """The weight, shape ()."""
+        return torch.full_like(progress, self.value)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A straight line from `start` to `stop`, reached at progress `until`."""
+
+    start: float = 0.0
+    stop: float = 1.0
+    until: float = 0.1
+
+    def __call__(self, progress: Tensor) -> Tensor:
+        """The weight, shape ()."""
+        return self.start + (self.stop - self.start) * (progress / self.until).clamp(max=1)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from `start` to `stop`, reached at progress `until`."""
+
+    start: float = 0.0
+    stop: float = 1.0
+    until: float = 0.1
+
+    def __call__(self, progress: Tensor) -> Tensor:
+        """The weight, shape ()."""
+        return self.start + (self.stop - self.start) * (1 - torch.cos(math.pi * (progress / self.until).clamp(max=1))) / 2
+
+
+@dataclass(frozen=True)
+class Cyclic:
+    """`cycles` ramps from `start` to `stop`, each rising for the fraction `until` of its cycle, then staying."""
+
+    start: float = 0.0
+    stop: float = 1.0
+    cycles: int = 4
+    until: float = 0.5
+
+    def __call__(self, progress: Tensor) -> Tensor:
+        """The weight, shape ()."""
+        # The last instant belongs to the last cycle's end, not to a new one's start.
+        within = torch.where(progress >= 1, torch.ones_like(progress), (progress * self.cycles).frac())
+        return self.start + (self.stop - self.start) * (within / self.until).clamp(max=1)
+
+
+Weight: TypeAlias = float | Schedule | Mapping[str, object]
+
+_NAMED = {"constant": Constant, "linear": Linear, "cosine": Cosine, "cyclic": Cyclic}
+
+
+def schedule(weight: Weight) -> Schedule:
+    """A schedule from a number, a schedule, or its JSON form `{"recipe": "linear", "arguments": {"until": 0.2}}`.
+
+    Raises:
+        InputError: where the name or its arguments are unknown, or the number is not finite.
+    """
+    if isinstance(weight, Mapping):
+        name, arguments = str(weight.get("recipe")), dict(weight.get("arguments") or {})  # type: ignore[call-overload]
+        if name not in _NAMED:
+            raise InputError(f"schedule {name!r} is unknown: {nearest(name, _NAMED)}")
+        try:
+            return _NAMED[name](**arguments)
+        except TypeError as error:
+            raise InputError(f"schedule {name!r}: {error}") from error
+    if isinstance(weight, (int, float)):
+        if not math.isfinite(weight):
+            raise InputError(f"a weight must be a finite number, not {weight}")
+        return Constant(float(weight))
+    return weight

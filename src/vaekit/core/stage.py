@@ -1,0 +1,48 @@
+"""Which parts train, on what, for how long.
+
+A stage is a part of one `fit`: a prior over codes is fitted in a second stage, after the first has been frozen.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from vaekit.core.errors import InputError
+from vaekit.core.objective import Objective
+
+__all__ = ["Stage"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training.
+
+    Arguments:
+        objective: what is minimised.
+        learn: dotted names of the parts that train; all else is frozen and in eval mode. Empty = everything.
+        share: fraction of the budget, relative to the other stages.
+        watch: the reading that should fall, for early stopping; `elbo` = the negative bound on held-out rows.
+    """
+
+    objective: Objective
+    learn: tuple[str, ...] = ()
+    share: float = 1.0
+    watch: str = "elbo"
+
+    def prepare(self, model: nn.Module) -> list[nn.Parameter]:
+        """Put the learning parts in training mode, freeze all else in eval mode, and give the parameters that train.
+
+        Raises:
+            InputError: where a name in `learn` is not a part of the model.
+        """
+        parts = dict(model.named_modules())
+        unknown = [name for name in self.learn if name not in parts]
+        if unknown:
+            raise InputError(f"stage learns {unknown[0]!r}, which the model lacks; its parts are {', '.join(n for n, _ in model.named_children())}")
+        learning = [parts[name] for name in self.learn] or [model]
+        model.eval()
+        model.requires_grad_(False)
+        for part in learning:
+            part.train()
+            part.requires_grad_(True)
+        return [p for p in model.parameters() if p.requires_grad]

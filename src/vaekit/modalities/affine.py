@@ -1,0 +1,111 @@
+r"""A shift and a scale by column.
+
+    x = (raw - m) / s,   log |d x / d raw| = -log s
+
+Bytes are kept as bytes and scaled when they are used; all else is scaled once, in float64, so that a large offset (a time stamp, say)
+does not eat the digits that matter.
+"""
+
+from typing import Any, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaekit.core.adapter import Adapter
+
+__all__ = ["Affine"]
+
+
+class Affine(Adapter):
+    """Shift and scale; gaps (NaN) become cells that are not observed.
+
+    Arguments:
+        standardise: fit the mean and the deviation of each column; else shift by 0 and divide by `worth`.
+        pooled: fit one mean and one deviation for all columns together.
+        worth: what 1 of the model's space is worth in raw values.
+    """
+
+    def __init__(self, standardise: bool = False, pooled: bool = False, worth: float = 1.0):
+        self.standardise, self.pooled = standardise, pooled
+        self.location = np.zeros(1)
+        self.scale = np.full(1, float(worth))
+        self.dtype = "float32"
+
+    def fit(self, raw: np.ndarray) -> "Affine":
+        """Learn each column's mean and deviation, gaps left out."""
+        self.dtype = str(raw.dtype)
+        if self.standardise:
+            total, squares, count = (np.zeros(raw.shape[1:]) for _ in range(3))
+            origin = np.nan_to_num(raw[:1].astype(np.float64))[0]
+            for chunk in _chunks(raw):
+                away = chunk - origin
+                seen = ~np.isnan(away)
+                away = np.where(seen, away, 0)
+                total, squares, count = total + away.sum(0), squares + np.square(away).sum(0), count + seen.sum(0)
+            if self.pooled:
+                # Sums about each column's own origin would not add up: bring them to one origin first.
+                squares = np.full(1, (squares + 2 * origin * total + count * np.square(origin)).sum())
+                total, count, origin = np.full(1, (total + count * origin).sum()), np.full(1, count.sum()), np.zeros(1)
+            mean = total / np.maximum(count, 1)
+            deviation = np.sqrt(np.maximum(squares / np.maximum(count, 1) - np.square(mean), 0))
+            self.location = origin + mean
+            self.scale = np.where(deviation > 0, deviation, 1.0)
+        return self
+
+    def store(self, raw: np.ndarray) -> dict[str, Tensor]:
+        """Bytes as they are; other numbers scaled, as float32, with `observed` where there are gaps."""
+        if raw.dtype in (np.uint8, np.bool_):
+            return {"x": torch.from_numpy(np.ascontiguousarray(raw).astype(np.uint8, copy=False))}
+        x = torch.empty(raw.shape, dtype=torch.float32)
+        start = 0
+        for chunk in _chunks(raw):
+            x[start : start + len(chunk)] = torch.from_numpy((chunk - self.location) / self.scale)
+            start += len(chunk)
+        observed = ~torch.isnan(x)
+        return {"x": x} if bool(observed.all()) else {"x": torch.nan_to_num_(x), "observed": observed}
+
+    def batch(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+        """`x` as float32 in the model's space, and `observed` where there are gaps."""
+        x = rows["x"]
+        if x.dtype == torch.uint8:
+            # One scale for all pixels, or one a column: both divide.
+            x = (x.float() - self._like(self.location, x)) / self._like(self.scale, x)
+        return {"x": x, "observed": rows.get("observed")}
+
+    def to_raw(self, x: Tensor) -> np.ndarray:
+        """Values in the person's own units; whole numbers are rounded and kept in range."""
+        raw = x.detach().cpu().double().numpy() * self.scale + self.location
+        dtype = np.dtype(self.dtype)
+        if dtype.kind in "iub":
+            raw = np.rint(raw)
+            if dtype.kind != "b":
+                limits = np.iinfo(dtype)
+                raw = np.clip(raw, limits.min, limits.max)
+        return raw.astype(dtype)
+
+    def log_det(self, x: Tensor) -> Tensor:
+        """-log s of each element, like `x`, nats."""
+        return -self._like(np.log(self.scale), x).expand_as(x)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What was fitted, as JSON."""
+        return {
+            "standardise": self.standardise, "pooled": self.pooled, "location": self.location.tolist(), "scale": self.scale.tolist(), "dtype": self.dtype,
+        }
+
+    @state.setter
+    def state(self, state: Mapping[str, Any]) -> None:
+        self.standardise, self.pooled, self.dtype = bool(state["standardise"]), bool(state["pooled"]), str(state["dtype"])
+        self.location, self.scale = np.asarray(state["location"], float), np.asarray(state["scale"], float)
+
+    def _like(self, values: np.ndarray, x: Tensor) -> Tensor:
+        return torch.as_tensor(values, dtype=torch.float32, device=x.device)
+
+
+def _chunks(raw: np.ndarray, values: int = 1 << 22) -> Any:
+    """Rows as float64, a bounded number of values at a time."""
+    rows = max(values // max(int(np.prod(raw.shape[1:])), 1), 1)
+    for start in range(0, len(raw), rows):
+        yield raw[start : start + rows].astype(np.float64)

@@ -1,0 +1,254 @@
+"""What vectors and images share: values of one likelihood, in one array, with labels and a condition beside them."""
+
+from abc import abstractmethod
+from typing import Any, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vaekit.core.batch import Batch
+from vaekit.core.conditional import Conditional, Neural
+from vaekit.core.errors import InputError, nearest
+from vaekit.core.modality import Modality
+from vaekit.core.records import Records
+from vaekit.modalities.affine import Affine
+from vaekit.modalities.architecture import Architecture
+from vaekit.modalities.conditions import Conditions
+from vaekit.parts.likelihoods import LIKELIHOODS, Likelihood
+from vaekit.parts.likelihoods.choice import Chosen, Facts, Kind, arguments_for, check, choose, facts
+from vaekit.parts.networks import OwnReader, OwnWriter
+
+__all__ = ["ArrayModality"]
+
+# A density needs a Jacobian to be quoted in the data's own units; a probability does not.
+_DENSITIES = ("real", "unit", "open_unit")
+
+
+class ArrayModality(Modality):
+    """Rows of an array under one likelihood.
+
+    Arguments:
+        name: the modality's name in the book.
+        kind: what the likelihood is chosen for.
+        likelihood: `auto`, a name, or `{"name": ..., its own arguments}`.
+        gaps: NaN is a missing value to be modelled, not an error.
+        arguments: all of the modality's arguments, as JSON.
+        preset: the likelihood where the modality makes the values itself, so that there is nothing to choose or to check.
+    """
+
+    def __init__(
+        self, name: str, kind: Kind, likelihood: str | Mapping[str, Any], gaps: bool, arguments: dict[str, Any], preset: Chosen | None = None
+    ):
+        self.preset = preset
+        self.name, self.kind, self.gaps, self.arguments = name, kind, gaps, arguments
+        self.asked: dict[str, Any] = {"name": likelihood} if isinstance(likelihood, str) else dict(likelihood)
+        if self.asked.get("name") not in {"auto", *LIKELIHOODS}:
+            raise InputError(f"likelihood {self.asked.get('name')!r} is unknown: {nearest(str(self.asked.get('name')), [*LIKELIHOODS, 'auto'])}")
+        self.adapter = Affine()
+        self.conditions = Conditions()
+        self.event: tuple[int, ...] = ()
+        self.raw_event: tuple[int, ...] = ()
+        self.rows, self.likelihood, self.because = 0, "", ""
+        self.likelihood_arguments: dict[str, Any] = {}
+        self.input = (np.zeros(1), np.ones(1))
+        self.columns: tuple[str, ...] = ()
+        self.classes: tuple[str, ...] = ()
+
+    @property
+    def condition_width(self) -> int:  # type: ignore[override]
+        """How many numbers a condition has; 0 = none."""
+        return self.conditions.width
+
+    @property
+    def domain_name(self) -> str:
+        """The name of the likelihood's domain."""
+        return self.family((1,)).domain.name
+
+    def family(self, event: tuple[int, ...]) -> Likelihood:
+        """The likelihood's family over elements of this shape."""
+        return LIKELIHOODS[self.likelihood](event, **self.likelihood_arguments)  # type: ignore[arg-type]
+
+    def fit(self, records: Records) -> "ArrayModality":
+        """Choose or check the likelihood, then fit the scale of the values, the condition and the classes.
+
+        Raises:
+            InputError: where the values cannot be used; says where and what to do.
+        """
+        self.raw_event, self.columns, self.classes, self.rows = records.x.shape[1:], records.columns, records.classes, records.rows
+        self.event = self.shape_of(records)
+        self._refuse_gaps(records)
+        seen = facts(records.x, self.kind, records.columns)
+        self.likelihood, self.likelihood_arguments, self.because = self.preset or self._chosen(seen, records.source)
+        self.adapter = self.scaling(seen).fit(records.x)
+        self.input = self.input_scale(records)
+        self.conditions.fit(records.condition, records.condition_columns)
+        return self
+
+    def _chosen(self, seen: Facts, source: str) -> Chosen:
+        name, given = self.asked["name"], {n: v for n, v in self.asked.items() if n != "name"}
+        if name == "auto":
+            chosen = choose(seen)
+            return Chosen(chosen.name, {**chosen.arguments, **given}, chosen.because)
+        arguments = arguments_for(name, given, seen)
+        if LIKELIHOODS[name]((1,), **arguments).domain.name.startswith(("counts", "codes")):  # type: ignore[arg-type]
+            seen = _with_worth(seen, 1.0)
+        check(name, arguments, seen, source)
+        return Chosen(name, arguments, "as asked")
+
+    @abstractmethod
+    def shape_of(self, records: Records) -> tuple[int, ...]:
+        """The shape of a row in the model's space, `(*positions, channels)`."""
+
+    @abstractmethod
+    def scaling(self, seen: Facts) -> Affine:
+        """The map to the model's space, not yet fitted."""
+
+    @abstractmethod
+    def input_scale(self, records: Records) -> tuple[np.ndarray, np.ndarray]:
+        """Location and scale of what the first layer sees; refuses rows that nothing can be learnt from."""
+
+    def store(self, records: Records) -> dict[str, Tensor]:
+        """All rows as compact tensors.
+
+        Raises:
+            InputError: where columns, sizes or values do not fit what was fitted.
+        """
+        records = self.matching(records)
+        self._refuse_gaps(records)
+        if self.preset is None and self.domain_name != "real":
+            # New rows are read with the scale that was fitted, whatever scale they suggest themselves.
+            seen = _with_worth(facts(records.x, self.kind, records.columns), float(self.adapter.scale.reshape(-1)[0]))
+            check(self.likelihood, self.likelihood_arguments, seen, records.source)
+        stored = self.adapter.store(records.x.reshape(records.rows, *self.event))
+        if records.label is not None:
+            stored["label"] = torch.from_numpy(records.label.astype(np.int64))
+        given = self.conditions.encode(records.condition, records.rows)
+        return stored if given is None else {**stored, "condition": given}
+
+    @abstractmethod
+    def matching(self, records: Records) -> Records:
+        """The rows in the order of the columns that were fitted.
+
+        Raises:
+            InputError: where columns or sizes differ from what was fitted.
+        """
+
+    def _refuse_gaps(self, records: Records) -> None:
+        x = records.x
+        if x.dtype.kind != "f":
+            return
+        bad = np.isinf(x) if self.gaps else ~np.isfinite(x)
+        if bad.any():
+            first = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
+            value = x[first]
+            column = f", column {records.columns[first[1]]!r}" if records.columns else f", position {first[1:]}"
+            fix = "drop or fill those cells" + (", or model them as gaps with gaps=true" if np.isnan(value) else "")
+            raise InputError(f"{records.source}: {int(bad.sum())} values are not finite, the first ({value}) in row {first[0] + 1}{column}: {fix}")
+
+    def batch(self, rows: Mapping[str, Tensor]) -> Batch:
+        """Stored rows as a batch in the model's space."""
+        fields = self.adapter.batch(rows)
+        return Batch(**fields, condition=rows.get("condition"), label=rows.get("label"), weight=rows.get("weight"), population=self.rows)
+
+    def condition(self, given: Any, rows: int) -> Tensor | None:
+        """A condition as `(rows, width)`."""
+        return self.conditions.encode(given, rows)
+
+    def to_raw(self, x: Tensor) -> np.ndarray:
+        """Values in the person's own units."""
+        return self.adapter.to_raw(x).reshape(len(x), *self.raw_event)
+
+    def log_det(self, batch: Batch) -> Tensor:
+        """log |d x / d raw| of each row's seen values, `(B,)`, nats; zero where the likelihood is a probability."""
+        x = batch.x
+        if x is None:
+            raise ValueError("log_det needs x")
+        if self.domain_name not in _DENSITIES:
+            return torch.zeros(len(x), device=x.device)
+        each = self.adapter.log_det(x)
+        return (each if batch.observed is None else each * batch.observed).flatten(1).sum(1)
+
+    def reader(self, grid: bool = False, own: nn.Module | None = None, **arguments: Any) -> nn.Module:
+        """The network from evidence to features.
+
+        Arguments:
+            grid: keep positions, for latents that have them.
+            own: a person's own encoder, in place of a built one.
+            arguments: of `Architecture`.
+        """
+        if own is not None:
+            return OwnReader(own, self.event, self.condition_width)
+        return self.reading(Architecture.checked(**arguments), grid)
+
+    @abstractmethod
+    def reading(self, architecture: Architecture, grid: bool) -> nn.Module:
+        """A built reader."""
+
+    def writer(
+        self, width: int, positions: tuple[int, ...] = (), likelihood: str | Mapping[str, Any] = "auto", own: nn.Module | None = None,
+        **arguments: Any,
+    ) -> Conditional:
+        """p(x|z, c) from latents `(S, B, *positions, width)`.
+
+        Arguments:
+            width: channels of the latent.
+            positions: of the latent; empty = a vector.
+            likelihood: `auto` = the one that was fitted; another must have the same domain.
+            own: a person's own decoder, in place of a built one.
+            arguments: of `Architecture`.
+
+        Raises:
+            InputError: where the likelihood's domain is not that of the fitted one.
+        """
+        asked = {"name": likelihood} if isinstance(likelihood, str) else dict(likelihood)
+        if asked["name"] != "auto":
+            self._same_domain(asked)
+        if own is None:
+            network = self.writing(Architecture.checked(**arguments), width, positions)
+        else:
+            network = OwnWriter(own, width * int(np.prod(positions, dtype=int)), self.condition_width, self.event)
+        family = self.family(self.event[len(network.positions):])  # type: ignore[arg-type]
+        # An own decoder that gives exactly the family's numbers has its own last layer.
+        return Neural(network, family, nn.Identity() if own is not None and network.width == family.size else None)
+
+    @abstractmethod
+    def writing(self, architecture: Architecture, width: int, positions: tuple[int, ...]) -> nn.Module:
+        """A built writer's network."""
+
+    def _same_domain(self, asked: dict[str, Any]) -> None:
+        name = asked.pop("name")
+        if name not in LIKELIHOODS:
+            raise InputError(f"likelihood {name!r} is unknown: {nearest(name, LIKELIHOODS)}")
+        inherited = {n: v for n, v in self.likelihood_arguments.items() if n == "levels" and name.startswith("discretised")}
+        domain = LIKELIHOODS[name]((1,), **{**inherited, **asked}).domain  # type: ignore[arg-type]
+        if domain.name != self.domain_name:
+            raise InputError(
+                f"likelihood {name!r} needs {domain.words}, but the data was prepared for {self.likelihood!r}: "
+                f"give likelihood={name!r} when the data is opened"
+            )
+        self.likelihood, self.likelihood_arguments = name, {**inherited, **asked}
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What was fitted, as JSON."""
+        return {
+            "event": list(self.event), "raw_event": list(self.raw_event), "rows": self.rows, "columns": list(self.columns),
+            "classes": list(self.classes), "likelihood": self.likelihood, "likelihood_arguments": self.likelihood_arguments,
+            "because": self.because, "adapter": self.adapter.state, "conditions": self.conditions.state,
+            "input": [values.tolist() for values in self.input],
+        }
+
+    @state.setter
+    def state(self, state: Mapping[str, Any]) -> None:
+        self.event, self.raw_event = tuple(state["event"]), tuple(state["raw_event"])
+        self.rows, self.columns, self.classes = state["rows"], tuple(state["columns"]), tuple(state["classes"])
+        self.likelihood, self.likelihood_arguments = state["likelihood"], dict(state["likelihood_arguments"])
+        self.because = state["because"]
+        self.adapter.state = state["adapter"]
+        self.conditions.state = state["conditions"]
+        self.input = (np.asarray(state["input"][0]), np.asarray(state["input"][1]))
+
+
+def _with_worth(seen: Facts, worth: float) -> Facts:
+    return Facts(**{**seen.__dict__, "worth": worth})

@@ -1,0 +1,157 @@
+r"""What is known of a row beside its values, as numbers a network can take.
+
+    a number   (v - m) / s        a class   one-hot
+"""
+
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaekit.core.errors import InputError, nearest
+
+__all__ = ["Conditions"]
+
+
+@dataclass(frozen=True)
+class _Fact:
+    """One column of a condition: numeric with `location` and `scale`, or classes with `names`."""
+
+    name: str
+    names: tuple[str, ...] = ()
+    location: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def width(self) -> int:
+        return len(self.names) or 1
+
+
+class Conditions:
+    """Columns of known facts, fitted to training rows."""
+
+    def __init__(self) -> None:
+        self.facts: tuple[_Fact, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How many numbers a condition has; 0 = none."""
+        return sum(fact.width for fact in self.facts)
+
+    def fit(self, values: np.ndarray | None, names: Sequence[str]) -> "Conditions":
+        """Learn each column's classes, or its mean and deviation.
+
+        Arguments:
+            values: `(N, facts)`, numbers or text; None = no condition.
+            names: of the columns.
+
+        Raises:
+            InputError: where a column has gaps or only one value.
+        """
+        if values is not None:
+            named = list(names) or [f"condition {i + 1}" for i in range(values.shape[1])]
+            self.facts = tuple(_fitted(name, values[:, i]) for i, name in enumerate(named))
+        return self
+
+    def encode(self, given: Any, rows: int) -> Tensor | None:
+        """A condition as `(rows, width)`.
+
+        Arguments:
+            given: an array `(rows, facts)`; one value, or a value a row, of a single fact; or a mapping from names to either.
+            rows: how many rows are wanted.
+
+        Raises:
+            InputError: where the condition is missing, unknown, or of another length.
+        """
+        if not self.facts:
+            if given is not None:
+                raise InputError("the model has no condition: train it with condition= to steer it")
+            return None
+        if given is None:
+            raise InputError(f"the model needs a condition: give {', '.join(f.name for f in self.facts)}")
+        columns = self._columns(given, rows)
+        return torch.cat([_encoded(fact, column) for fact, column in zip(self.facts, columns)], dim=1)
+
+    def _columns(self, given: Any, rows: int) -> list[np.ndarray]:
+        if isinstance(given, Mapping):
+            names = [f.name for f in self.facts]
+            for name in [*names, *given]:
+                if name not in given or name not in names:
+                    raise InputError(f"condition: {name!r} is {'missing' if name in names else 'unknown'}: {nearest(str(name), names)}")
+            values = [given[name] for name in names]
+        else:
+            array = np.asarray(given)
+            if array.ndim == 2:
+                if array.shape[1] != len(self.facts):
+                    wanted = ", ".join(f.name for f in self.facts)
+                    raise InputError(f"condition has {array.shape[1]} columns; the model was trained with {len(self.facts)}: {wanted}")
+                values = list(array.T)
+            elif len(self.facts) == 1:
+                values = [array]
+            else:
+                values = list(array.reshape(-1)) if array.size == len(self.facts) else [array]
+                if len(values) != len(self.facts):
+                    raise InputError(f"condition: give {len(self.facts)} values: {', '.join(f.name for f in self.facts)}")
+        return [_repeated(np.asarray(v).reshape(-1), rows) for v in values]
+
+    @property
+    def state(self) -> list[dict[str, Any]]:
+        """What was fitted, as JSON."""
+        return [{"name": f.name, "names": list(f.names), "location": f.location, "scale": f.scale} for f in self.facts]
+
+    @state.setter
+    def state(self, state: Sequence[Mapping[str, Any]]) -> None:
+        self.facts = tuple(_Fact(f["name"], tuple(f["names"]), f["location"], f["scale"]) for f in state)
+
+
+def _repeated(values: np.ndarray, rows: int) -> np.ndarray:
+    if len(values) == 1:
+        return np.repeat(values, rows)
+    if len(values) != rows:
+        raise InputError(f"condition has {len(values)} rows, but {rows} are wanted: give one value, or one a row")
+    return values
+
+
+def _as_text(value: Any) -> str:
+    """One spelling of a class whatever type it came in: 3, 3.0 and '3' are the same."""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _fitted(name: str, column: np.ndarray) -> _Fact:
+    numbers = _numbers(column)
+    if numbers is not None and not np.isfinite(numbers).all():
+        raise InputError(f"condition '{name}', row {int((~np.isfinite(numbers)).argmax()) + 1}: not a finite number; fill or drop that row")
+    if numbers is None or (column.dtype.kind in "iub" and len(np.unique(numbers)) <= 50):
+        names = sorted({_as_text(v) for v in column}, key=lambda n: (len(n), n) if n.lstrip("-").isdigit() else (99, n))
+        if len(names) < 2:
+            raise InputError(f"condition '{name}' has only one value ({names[0]}): it cannot steer anything; leave it out")
+        return _Fact(name, tuple(names))
+    deviation = float(numbers.std())
+    if not deviation > 0:
+        raise InputError(f"condition '{name}' has only one value ({numbers[0]:g}): it cannot steer anything; leave it out")
+    return _Fact(name, location=float(numbers.mean()), scale=deviation)
+
+
+def _numbers(column: np.ndarray) -> np.ndarray | None:
+    try:
+        return column.astype(np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def _encoded(fact: _Fact, column: np.ndarray) -> Tensor:
+    if fact.names:
+        place = {name: i for i, name in enumerate(fact.names)}
+        texts = [_as_text(v) for v in column]
+        unknown = next((t for t in texts if t not in place), None)
+        if unknown is not None:
+            raise InputError(f"condition '{fact.name}': {unknown!r} was not in the training rows: {nearest(unknown, fact.names)}")
+        return torch.nn.functional.one_hot(torch.tensor([place[t] for t in texts]), len(fact.names)).float()
+    numbers = _numbers(column)
+    if numbers is None:
+        raise InputError(f"condition '{fact.name}' is a number in the training rows, not {column[0]!r}")
+    return torch.from_numpy((numbers - fact.location) / fact.scale).float().unsqueeze(1)

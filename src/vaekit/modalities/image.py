@@ -1,0 +1,114 @@
+r"""Images, grey or in colour: bytes, levels, bits or floats.
+
+    x = raw / worth in [0, 1] for pixels on levels;  (raw - mean) / deviation, one for all pixels, for real numbers
+    dynamic binarisation: x ~ Bernoulli(raw / 255), drawn anew each time a row is seen          (Burda et al. 2015, arXiv:1509.00519)
+"""
+
+from dataclasses import replace
+from typing import Any, Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from vaekit.core.batch import Batch
+from vaekit.core.errors import InputError
+from vaekit.core.noise import Noise
+from vaekit.core.records import Records
+from vaekit.modalities.affine import Affine
+from vaekit.modalities.architecture import Architecture
+from vaekit.modalities.arrays import ArrayModality
+from vaekit.parts.likelihoods.choice import Chosen, Facts
+from vaekit.parts.networks import ConvolutionReader, ConvolutionWriter, Scaled, VectorReader, VectorWriter
+
+__all__ = ["Image"]
+
+# Below this side, a convolution has no room to halve a grid twice.
+_SMALL = 16
+
+
+class Image(ArrayModality):
+    """Images `(N, height, width)` or `(N, height, width, channels)`.
+
+    Arguments:
+        likelihood: `auto`, a name, or `{"name": ..., its own arguments}`.
+        binarise: `dynamic` = draw 0/1 pixels anew each time, `threshold` = 1 from half the brightness on, empty = neither.
+        gaps: NaN is a missing pixel to be modelled, not an error.
+
+    Raises:
+        InputError: where an argument is unknown, or binarised pixels are given another likelihood than Bernoulli.
+    """
+
+    def __init__(self, likelihood: str | Mapping[str, Any] = "auto", binarise: str = "", gaps: bool = False):
+        if binarise not in ("", "dynamic", "threshold"):
+            raise InputError(f"binarise must be 'dynamic' or 'threshold', not {binarise!r}")
+        if binarise and likelihood not in ("auto", "bernoulli"):
+            raise InputError(f"binarised pixels need likelihood='bernoulli', not {likelihood!r}: drop one of the two")
+        preset = Chosen("bernoulli", {}, f"pixels are binarised ({binarise})") if binarise else None
+        super().__init__("image", "image", likelihood, gaps, {"likelihood": likelihood, "binarise": binarise, "gaps": gaps}, preset)
+        self.binarise = binarise
+
+    def shape_of(self, records: Records) -> tuple[int, ...]:
+        """`(height, width, channels)`."""
+        if records.x.ndim not in (3, 4):
+            raise InputError(f"{records.source}: images have shape (N, height, width) or (N, height, width, channels), not {records.x.shape}")
+        height, width, channels = (*records.x.shape[1:], 1)[:3]
+        return (height, width, channels)
+
+    def scaling(self, seen: Facts) -> Affine:
+        """One scale for all pixels."""
+        if self.binarise:
+            if seen.minimum < 0:
+                raise InputError(f"binarise needs brightness from 0 on, but the smallest pixel is {seen.minimum:g}")
+            return Affine(worth=255.0 if seen.values.dtype == np.uint8 and seen.maximum > 1 else max(seen.maximum, 1.0))
+        if self.domain_name == "real" and seen.levels is None:
+            return Affine(standardise=True, pooled=True)
+        return Affine(worth=1.0 if self.domain_name.startswith(("counts", "codes")) else seen.worth)
+
+    def input_scale(self, records: Records) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels in [0, 1] are seen from -1 to 1, real numbers as they are."""
+        centred = self.domain_name != "real" or self.adapter.location.item() == 0
+        return (np.full(1, 0.5), np.full(1, 0.5)) if centred else (np.zeros(1), np.ones(1))
+
+    def redraw(self, batch: Batch, noise: Noise) -> Batch:
+        """Bits in place of brightness, where asked."""
+        if not self.binarise or batch.x is None:
+            return batch
+        if self.binarise == "threshold":
+            return replace(batch, x=(batch.x >= 0.5).float())
+        return replace(batch, x=(noise("binarise", torch.Size((1, *batch.x.shape)))[0] < batch.x).float())
+
+    def matching(self, records: Records) -> Records:
+        """The images, where their size is the one that was fitted."""
+        found = self.shape_of(records)
+        if found != self.event:
+            wanted, given = (f"{h} x {w} in {c} channel{'s' * (c > 1)}" for h, w, c in (self.event, found))
+            raise InputError(f"{records.source}: images are {given}, but the model was trained on {wanted}: resize or convert them")
+        return records
+
+    def reading(self, architecture: Architecture, grid: bool) -> nn.Module:
+        """A residual convolution from 16 pixels on, fully connected layers below or where asked."""
+        a = architecture
+        if self._convolves(a) or grid:
+            hidden = a.hidden[0] if a.hidden else 256
+            return ConvolutionReader(
+                self.event, self.condition_width, self.gaps, a.channels, a.blocks, hidden, grid, a.activation, a.norm, a.dropout
+            )
+        return VectorReader(self.event, self.condition_width, self.gaps, Scaled(*map(torch.as_tensor, self.input)), a.layers())
+
+    def writing(self, architecture: Architecture, width: int, positions: tuple[int, ...]) -> nn.Module:
+        """The way back of `reading`."""
+        a = architecture
+        if self._convolves(a) or positions:
+            return ConvolutionWriter(width, positions, self.event, self.condition_width, a.channels, a.blocks, a.activation, a.norm)
+        return VectorWriter(width, positions, self.condition_width, a.layers(reverse=True))
+
+    def _convolves(self, architecture: Architecture) -> bool:
+        if architecture.network == "auto":
+            return min(self.event[:2]) >= _SMALL
+        if architecture.network == "convolution" and min(self.event[:2]) < 2 ** len(architecture.channels) // 2:
+            raise InputError(
+                f"network='convolution' halves the image {len(architecture.channels)} times, but it is {self.event[0]} x {self.event[1]}: "
+                "give fewer channels="
+            )
+        return architecture.network == "convolution"

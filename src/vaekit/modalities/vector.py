@@ -1,0 +1,109 @@
+r"""Rows of numbers: arrays and numeric tables.
+
+Real columns are standardised, x = (raw - mean) / deviation; counts, codes, bits and proportions are used as they are.
+"""
+
+from dataclasses import replace
+from typing import Any, Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from vaekit.core.errors import InputError
+from vaekit.core.records import Records
+from vaekit.modalities.affine import Affine
+from vaekit.modalities.architecture import Architecture
+from vaekit.modalities.arrays import ArrayModality
+from vaekit.parts.likelihoods import LIKELIHOODS
+from vaekit.parts.likelihoods.choice import Facts
+from vaekit.parts.networks import Logarithm, OneHot, Scaled, VectorReader, VectorWriter
+
+__all__ = ["Vector"]
+
+
+class Vector(ArrayModality):
+    """Numeric rows `(N, columns)`.
+
+    Arguments:
+        likelihood: `auto`, a name, or `{"name": ..., its own arguments}`.
+        gaps: NaN is a missing value to be modelled, not an error.
+        constant: `refuse` a column of one value, or `keep` it.
+
+    Raises:
+        InputError: where an argument is unknown.
+    """
+
+    def __init__(self, likelihood: str | Mapping[str, Any] = "auto", gaps: bool = False, constant: str = "refuse"):
+        if constant not in ("refuse", "keep"):
+            raise InputError(f"constant must be 'refuse' or 'keep', not {constant!r}")
+        super().__init__("vector", "vector", likelihood, gaps, {"likelihood": likelihood, "gaps": gaps, "constant": constant})
+        self.constant = constant
+
+    def shape_of(self, records: Records) -> tuple[int, ...]:
+        """`(columns,)`."""
+        if records.x.ndim != 2 or not records.x.shape[1]:
+            raise InputError(f"{records.source}: a table has rows and columns, but this has shape {records.x.shape}")
+        return (records.x.shape[1],)
+
+    def scaling(self, seen: Facts) -> Affine:
+        """Standardised where the likelihood speaks of real numbers."""
+        real = LIKELIHOODS[self.likelihood]((1,), **self.likelihood_arguments).domain.name == "real"  # type: ignore[arg-type]
+        worth = float(self.likelihood_arguments["levels"] - 1) if "levels" in self.likelihood_arguments and seen.maximum > 1 else 1.0
+        return Affine(standardise=real, worth=worth)
+
+    def input_scale(self, records: Records) -> tuple[np.ndarray, np.ndarray]:
+        """Each column's mean and deviation in the model's space; refuses a column of one value, whose density has no limit."""
+        x = records.x
+        low, high = (f(x, axis=0) for f in ((np.nanmin, np.nanmax) if x.dtype.kind == "f" else (np.min, np.max)))
+        same = low == high
+        if same.any() and self.constant == "refuse" and self.domain_name == "real":
+            first = int(same.argmax())
+            name = repr(records.columns[first]) if records.columns else str(first + 1)
+            raise InputError(
+                f"{records.source}: column {name} has one value only ({x[0, first]:g}) in all {len(x)} rows: drop it, or keep it with constant=keep"
+            )
+        if self.domain_name == "real":
+            return np.zeros(1), np.ones(1)
+        model = (x.astype(np.float64) - self.adapter.location) / self.adapter.scale
+        values = np.log1p(model) if self.domain_name == "counts" else model
+        deviation = np.nanstd(values, axis=0)
+        return np.nanmean(values, axis=0), np.where(deviation > 0, deviation, 1.0)
+
+    def matching(self, records: Records) -> Records:
+        """The columns by name where both sides have names, else by place."""
+        found = records.x.shape[1] if records.x.ndim == 2 else 0
+        if records.columns and self.columns:
+            missing = [c for c in self.columns if c not in records.columns]
+            extra = [c for c in records.columns if c not in self.columns]
+            if missing or extra:
+                words = [f"{what} {', '.join(map(repr, names[:5]))}" for what, names in (("lacks", missing), ("has in excess", extra)) if names]
+                raise InputError(f"{records.source}: the model was trained on {len(self.columns)} columns; this data {' and '.join(words)}")
+            if records.columns != self.columns:
+                order = [records.columns.index(c) for c in self.columns]
+                return replace(records, x=records.x[:, order], columns=self.columns)
+        elif records.x.ndim != 2 or found != self.event[0]:
+            raise InputError(f"{records.source}: has {found or records.x.shape[1:]} columns, but the model was trained on {self.event[0]}")
+        return records
+
+    def reading(self, architecture: Architecture, grid: bool) -> nn.Module:
+        """Fully connected layers."""
+        if grid:
+            raise InputError("a vector has no positions: a recipe with a grid of latents is not defined on modality 'vector'")
+        return VectorReader(self.event, self.condition_width, self.gaps, self._embedding(), _vectors_only(architecture).layers())
+
+    def writing(self, architecture: Architecture, width: int, positions: tuple[int, ...]) -> nn.Module:
+        """Fully connected layers."""
+        return VectorWriter(width, positions, self.condition_width, _vectors_only(architecture).layers(reverse=True))
+
+    def _embedding(self) -> nn.Module:
+        if self.likelihood == "categorical":
+            return OneHot(self.likelihood_arguments["classes"])
+        scaled = Scaled(*(torch.as_tensor(values) for values in self.input))
+        return Logarithm(scaled) if self.domain_name == "counts" else scaled
+
+
+def _vectors_only(architecture: Architecture) -> Architecture:
+    if architecture.network == "convolution":
+        raise InputError("network='convolution' needs images; use 'mlp' or 'residual' for a table")
+    return architecture

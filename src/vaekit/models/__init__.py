@@ -1,0 +1,5 @@
+"""The walk, once for each shape of latent graph."""
+
+from vaekit.models.vae import VAE
+
+__all__ = ["VAE"]

@@ -1,0 +1,174 @@
+r"""Residual convolutions for images: a tower down to a small grid, and one up from it.
+
+    h' = h + conv(a(norm(conv(a(norm(h))))))          (He et al. 2016, arXiv:1603.05027; GroupNorm: Wu, He 2018, arXiv:1803.08494)
+
+No BatchNorm: it ties the rows of a batch together, so that a score would depend on its neighbours. Channels are last outside, first
+within; particles and rows are one axis within.
+"""
+
+from collections.abc import Sequence
+from math import ceil, prod
+
+import torch
+from torch import Tensor, nn
+
+from vaekit.parts.networks.activation import activation as named_activation
+from vaekit.parts.networks.join import join
+
+__all__ = ["ConvolutionReader", "ConvolutionWriter", "ResidualBlock"]
+
+
+def _norm(channels: int, norm: str) -> nn.Module:
+    if norm == "none":
+        return nn.Identity()
+    groups = max(g for g in (8, 4, 2, 1) if channels % g == 0)
+    return nn.GroupNorm(groups, channels)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions around a shortcut, with the condition added as a bias.
+
+    Arguments:
+        channels: in and out.
+        condition_width: numbers of a condition; 0 = none.
+        activation: name of the nonlinearity.
+        norm: `group` or `none`.
+    """
+
+    def __init__(self, channels: int, condition_width: int, activation: str, norm: str):
+        super().__init__()
+        self.first = nn.Sequential(_norm(channels, norm), named_activation(activation), nn.Conv2d(channels, channels, 3, padding=1))
+        self.second = nn.Sequential(_norm(channels, norm), named_activation(activation), nn.Conv2d(channels, channels, 3, padding=1))
+        self.bias = nn.Linear(condition_width, channels) if condition_width else None
+
+    def forward(self, h: Tensor, condition: Tensor | None) -> Tensor:
+        """Features of the same shape, `(N, channels, height, width)`; condition `(N, width)`."""
+        inner = self.first(h)
+        if self.bias is not None and condition is not None:
+            inner = inner + self.bias(condition)[..., None, None]
+        return h + self.second(inner)
+
+
+def _repeated(condition: Tensor | None, particles: int) -> Tensor | None:
+    return None if condition is None else condition.expand(particles, -1, -1).flatten(0, 1)
+
+
+class ConvolutionReader(nn.Module):
+    """From evidence to features, down a residual tower.
+
+    Arguments:
+        event: shape of an image, `(height, width, channels)`.
+        condition_width: numbers of a condition; 0 = none.
+        gaps: whether images may have gaps, so that `observed` is an input.
+        channels: width of each level; each level halves the grid.
+        blocks: residual blocks a level.
+        hidden: width of the features when the grid is flattened.
+        grid: keep the grid as positions.
+        activation: name of the nonlinearity.
+        norm: `group` or `none`.
+        dropout: share of features that is dropped while training.
+    """
+
+    def __init__(
+        self, event: Sequence[int], condition_width: int, gaps: bool, channels: Sequence[int], blocks: int, hidden: int, grid: bool,
+        activation: str, norm: str, dropout: float = 0.0,
+    ):
+        super().__init__()
+        height, breadth, colours = event
+        self.gaps, self.grid = gaps, grid
+        size = colours * (2 if gaps else 1)
+        self.downs, self.towers = nn.ModuleList(), nn.ModuleList()
+        for width in channels:
+            self.downs.append(nn.Conv2d(size, width, 4, stride=2, padding=1) if min(height, breadth) > 1 else nn.Conv2d(size, width, 1))
+            self.towers.append(nn.ModuleList(ResidualBlock(width, condition_width, activation, norm) for _ in range(blocks)))
+            height, breadth, size = _halved(height), _halved(breadth), width
+        self.last = nn.Sequential(_norm(size, norm), named_activation(activation))
+        self.flat = nn.Identity() if grid else nn.Sequential(
+            nn.Linear(size * height * breadth, hidden), named_activation(activation), nn.Dropout(dropout)
+        )
+        self.width = size if grid else hidden
+        self.positions = (height, breadth) if grid else ()
+
+    def embed(self, x: Tensor, observed: Tensor | None) -> Tensor:
+        """Images in [-1, 1] with gaps at zero, and which pixels are gaps, `(S, B, height, width, channels)`."""
+        scaled = 2 * x.float() - 1
+        if not self.gaps:
+            return scaled
+        seen = torch.ones_like(scaled) if observed is None else observed.to(scaled.dtype)
+        return torch.cat([scaled * seen, seen], dim=-1)
+
+    def trunk(self, h: Tensor, condition: Tensor | None) -> Tensor:
+        """Features `(S, B, *positions, width)`."""
+        rows = h.shape[:2]
+        given = _repeated(condition, rows[0])
+        h = h.flatten(0, 1).movedim(-1, 1)
+        for down, tower in zip(self.downs, self.towers):
+            h = down(h)
+            for block in tower:  # type: ignore[attr-defined]
+                h = block(h, given)
+        h = self.last(h)
+        return h.movedim(1, -1).unflatten(0, rows) if self.grid else self.flat(h.flatten(1)).unflatten(0, rows)
+
+    def forward(self, x: Tensor, observed: Tensor | None, condition: Tensor | None) -> Tensor:
+        """Features of evidence."""
+        return self.trunk(self.embed(x, observed), condition)
+
+
+def _halved(size: int) -> int:
+    """What a convolution of width 4, stride 2, padding 1 leaves of a side; a side of one pixel stays."""
+    return size // 2 if size > 1 else 1
+
+
+class ConvolutionWriter(nn.Module):
+    """From a latent and a condition up a residual tower to features at every pixel.
+
+    Arguments:
+        width: channels of the latent.
+        positions: the latent's grid; empty = a vector.
+        event: shape of an image, `(height, width, channels)`.
+        condition_width: numbers of a condition; 0 = none.
+        channels: width of each level, finest first; each level doubles the grid.
+        blocks: residual blocks a level.
+        activation: name of the nonlinearity.
+        norm: `group` or `none`.
+    """
+
+    def __init__(
+        self, width: int, positions: Sequence[int], event: Sequence[int], condition_width: int, channels: Sequence[int], blocks: int,
+        activation: str, norm: str,
+    ):
+        super().__init__()
+        sides = [tuple(event[:2])]
+        for _ in channels:
+            sides.append((ceil(sides[-1][0] / 2), ceil(sides[-1][1] / 2)))
+        self.sides = sides[-2::-1]
+        self.start, self.first = sides[-1], channels[-1]
+        self.latent_grid = tuple(positions)
+        if positions:
+            self.enter: nn.Module = nn.Linear(width + condition_width, self.first)
+        else:
+            self.enter = nn.Linear(width + condition_width, self.first * prod(self.start))
+        self.ups, self.towers = nn.ModuleList(), nn.ModuleList()
+        size = self.first
+        for level in reversed(channels):
+            self.towers.append(nn.ModuleList(ResidualBlock(size, condition_width, activation, norm) for _ in range(blocks)))
+            self.ups.append(nn.Conv2d(size, level, 3, padding=1))
+            size = level
+        self.last = nn.Sequential(_norm(size, norm), named_activation(activation))
+        self.width = size
+        self.positions = tuple(event[:2])
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Features `(S, B, height, width, channels)`."""
+        given = _repeated(condition, z.shape[0])
+        h = self.enter(join(z, condition))
+        rows = h.shape[:2]
+        h = h.flatten(0, 1)
+        h = h.movedim(-1, 1) if self.latent_grid else h.unflatten(-1, (self.first, *self.start))
+        if h.shape[-2:] != self.start:
+            h = nn.functional.interpolate(h, size=self.start, mode="nearest")
+        for tower, up, side in zip(self.towers, self.ups, self.sides):
+            for block in tower:  # type: ignore[attr-defined]
+                h = block(h, given)
+            h = up(nn.functional.interpolate(h, size=side, mode="nearest"))
+        return self.last(h).movedim(1, -1).unflatten(0, rows)

@@ -1,0 +1,73 @@
+r"""The two sides of the evidence bound.
+
+    distortion  -E_q[log p(x|z)]          rate  KL(q(z|x) || p(z))
+    -ELBO = distortion + beta * rate,     beta = 1  (Kingma, Welling 2013, arXiv:1312.6114), beta > 1 (Higgins et al. 2017)
+
+    free bits   sum_d max(mean_b KL_d, lambda)          (Kingma et al. 2016, arXiv:1606.04934)
+    capacity    |KL - C(progress)|                      (Burgess et al. 2018, arXiv:1804.03599)
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from vaekit.core.errors import InputError
+from vaekit.core.objective import Objective, Term
+from vaekit.core.schedule import Weight, schedule
+from vaekit.core.trace import Trace
+
+__all__ = ["KL", "Reconstruction"]
+
+
+class Reconstruction(Term):
+    """-log p(x|z, c) of what was seen, `(S, B)`, nats.
+
+    Arguments:
+        weight: a number, a schedule, or a schedule's JSON form.
+    """
+
+    def __init__(self, weight: Weight = 1.0):
+        super().__init__("distortion", weight)
+
+    def forward(self, trace: Trace) -> Tensor:
+        """The distortion, `(S, B)`, nats."""
+        return -trace.log_likelihood
+
+
+class KL(Term):
+    """The rate: KL(q || p) summed over the sites, `(S or 1, B)`, nats; `()` with free bits or a capacity.
+
+    Arguments:
+        weight: beta: a number, a schedule, or a schedule's JSON form.
+        free_bits: lambda, nats a coordinate: below it, a coordinate's mean over the batch costs nothing more.
+        capacity: C, nats: a number or a schedule at which the rate's mean over the batch is held; None = no capacity.
+
+    Raises:
+        InputError: where free_bits is negative.
+    """
+
+    def __init__(self, weight: Weight = 1.0, free_bits: float = 0.0, capacity: Weight | None = None):
+        super().__init__("rate", weight)
+        if not free_bits >= 0:
+            raise InputError(f"free_bits must be 0 or more nats a coordinate, not {free_bits}")
+        self.rate: Callable[[Trace], Tensor] = partial(_floored_rate, floor=free_bits) if free_bits else Trace.kl
+        self.capacity = None if capacity is None else schedule(capacity)
+
+    def forward(self, trace: Trace) -> Tensor:
+        """The rate, floored and held where asked, nats."""
+        rate = self.rate(trace)
+        return rate if self.capacity is None else (Objective.reduce(rate, trace) - self.capacity(self.progress)).abs()
+
+
+def _floored_rate(trace: Trace, floor: float) -> Tensor:
+    """sum_d max(mean_b KL_d, floor) over all sites, `()`; a site that does not fall apart into coordinates counts as one."""
+    floored = []
+    for site in trace.sites.values():
+        by_dimension = site.kl_by_dimension()
+        values = trace.mean(site.kl().unsqueeze(-1) if by_dimension is None else by_dimension.flatten(2))
+        weight = trace.batch.weight
+        mean = (values if weight is None else weight.unsqueeze(-1) * values).mean(0)
+        floored.append(mean.clamp(min=floor).sum())
+    return torch.stack(floored).sum()

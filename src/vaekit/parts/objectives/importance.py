@@ -1,0 +1,57 @@
+r"""The importance-weighted bound.
+
+    L_k = E[ log (1/k) sum_i w_i ],  w_i = p(x, z_i) / q(z_i|x)          (Burda, Grosse, Salakhutdinov 2015, arXiv:1509.00519)
+
+Its gradient for the encoder loses its signal as k grows; the doubly reparameterised one does not (Tucker et al. 2018, arXiv:1810.04152):
+the path through z alone, weighted by the square of the normalised weights.
+"""
+
+import math
+
+from torch import Tensor
+
+from vaekit.core.errors import InputError
+from vaekit.core.objective import Needs, Term
+from vaekit.core.schedule import Weight
+from vaekit.core.trace import Trace
+
+__all__ = ["ImportanceBound"]
+
+
+class ImportanceBound(Term):
+    """-L_k, `(B,)`, nats.
+
+    Arguments:
+        particles: k, draws a row.
+        doubly_reparameterised: use the DReG gradient for the encoder.
+        weight: a number, a schedule, or a schedule's JSON form.
+
+    Raises:
+        InputError: where there is not at least one particle.
+    """
+
+    def __init__(self, particles: int = 5, doubly_reparameterised: bool = False, weight: Weight = 1.0):
+        super().__init__("bound", weight)
+        if particles < 1:
+            raise InputError(f"particles must be 1 or more, not {particles}")
+        self.needs = Needs(particles=particles)
+        self.bound = _doubly_reparameterised if doubly_reparameterised else _plain
+
+    def forward(self, trace: Trace) -> Tensor:
+        """The negative bound, `(B,)`, nats."""
+        return self.bound(trace)
+
+
+def _plain(trace: Trace) -> Tensor:
+    log_weight = trace.log_weight()
+    return math.log(log_weight.shape[0]) - log_weight.logsumexp(0)
+
+
+def _doubly_reparameterised(trace: Trace) -> Tensor:
+    log_weight = trace.log_weight(stopped=True)
+    share = log_weight.detach().softmax(0)
+    for site in trace.sites.values():
+        if site.z.requires_grad:
+            # The decoder's gradient carries one normalised weight, the encoder's a second: it is multiplied in on the way back through z.
+            site.z.register_hook(lambda gradient: gradient * share.reshape(share.shape + (1,) * (gradient.dim() - 2)))
+    return math.log(log_weight.shape[0]) - log_weight.logsumexp(0)

@@ -1,0 +1,6 @@
+"""Families of q(z|x): what an encoder's features become."""
+
+from vaekit.parts.posteriors.normal import Normal
+from vaekit.parts.posteriors.point import Point
+
+__all__ = ["Normal", "Point"]

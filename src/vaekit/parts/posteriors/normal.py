@@ -1,0 +1,36 @@
+r"""q(z|x) = N(z; m(x), diag s(x)^2).
+
+The log-scale is soft-clamped, log s = c tanh(r / c), so that no step can make a posterior collapse to a point or explode
+(c = 6: s between e^-6 and e^6), with a gradient everywhere. (Kingma, Welling 2013, arXiv:1312.6114)
+"""
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent
+from torch.distributions import Normal as _Normal
+
+from vaekit.core.conditional import Family
+
+__all__ = ["Normal"]
+
+_BOUND = 6.0
+
+
+class Normal(Family):
+    """A diagonal normal latent.
+
+    Arguments:
+        latent: its dimensions at each position.
+        positions: its positions; empty = a vector.
+    """
+
+    def __init__(self, latent: int, positions: tuple[int, ...] = ()):
+        super().__init__()
+        self.size = 2 * latent
+        self.axes = len(positions) + 1
+
+    def forward(self, raw: Tensor) -> Distribution:
+        """The posterior, batch shape `(S, B)`, event `(*positions, latent)`."""
+        location, log_scale = raw.chunk(2, dim=-1)
+        scale = torch.exp(_BOUND * torch.tanh(log_scale / _BOUND))
+        return Independent(_Normal(location, scale, validate_args=False), self.axes, validate_args=False)

@@ -1,0 +1,32 @@
+"""The names that a person can train and a saved system can use."""
+
+from typing import Callable, TypeVar
+
+from vaekit.core.system import Recipe
+from vaekit.recipes import classic
+
+__all__ = ["RECIPES", "register"]
+
+RECIPES: dict[str, Recipe] = {
+    "autoencoder": classic.autoencoder,
+    "vae": classic.vae,
+    "beta_vae": classic.beta_vae,
+    "annealed_vae": classic.annealed_vae,
+    "iwae": classic.iwae,
+    "denoising_vae": classic.denoising_vae,
+}
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def register(recipe: Function) -> Function:
+    """Decorator: put a recipe of one's own in the book, under the function's name, so that its systems can be saved.
+
+    Raises:
+        ValueError: where the name is taken by another recipe.
+    """
+    name = recipe.__name__
+    if RECIPES.get(name, recipe) is not recipe:
+        raise ValueError(f"recipe {name!r} is already in the book: give the function another name")
+    RECIPES[name] = recipe  # type: ignore[assignment]
+    return recipe

@@ -1,0 +1,53 @@
+r"""An exponential moving average of the weights.
+
+    a <- d a + (1 - d) w,   d = min(decay, (1 + n) / (10 + n)) after n steps          (Polyak, Juditsky 1992; the start as in TensorFlow's EMA)
+
+Moved every few steps with the decay to that power: the same average, at a fraction of the memory traffic.
+"""
+
+from typing import Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Average"]
+
+_EVERY = 8
+
+
+class Average:
+    """The moving average of a list of parameters.
+
+    Arguments:
+        parameters: those that train.
+        decay: d; 0 = the average is the weights themselves.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter], decay: float):
+        self.parameters = list(parameters)
+        self.decay = decay
+        self.values = [p.detach().clone() for p in self.parameters] if decay else []
+
+    def after_step(self, steps: int) -> None:
+        """Move the average after this many steps of the run."""
+        if self.decay and steps % _EVERY == 0:
+            decay = min(self.decay**_EVERY, (1 + steps) / (10 + steps))
+            with torch.no_grad():
+                torch._foreach_lerp_(self.values, [p.detach() for p in self.parameters], 1 - decay)
+
+    def swap(self) -> None:
+        """Exchange the average and the weights; twice is no change."""
+        with torch.no_grad():
+            for parameter, average in zip(self.parameters, self.values):
+                kept = parameter.detach().clone()
+                parameter.copy_(average)
+                average.copy_(kept)
+
+    def state(self) -> dict[str, Tensor]:
+        """The average, for a checkpoint."""
+        return {f"average.{i}": v for i, v in enumerate(self.values)}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Take the average from a checkpoint."""
+        for i, value in enumerate(self.values):
+            value.copy_(tensors[f"average.{i}"])

@@ -1,0 +1,120 @@
+"""Train a system: its stages in order, on one device or several, from the start or from a checkpoint."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any, Sequence
+
+import torch
+from lightning_fabric import Fabric
+
+from vaekit.core.errors import InputError
+from vaekit.core.system import System
+from vaekit.training.archive import load_tensors
+from vaekit.training.budget import Budget
+from vaekit.training.hardware import compiles, device_of, precision_of
+from vaekit.training.interrupt import Interrupt
+from vaekit.training.measure import Feed
+from vaekit.training.progress import History, Hook
+from vaekit.training.run import StageRun
+from vaekit.training.settings import Settings
+
+__all__ = ["CHECKPOINT", "Feed", "History", "fit"]
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def fit(
+    system: System, feed: Feed, settings: Settings, folder: Path | None = None, resume: bool = False, hooks: Sequence[Hook] = ()
+) -> History:
+    """Train a system in place.
+
+    Arguments:
+        system: its model gets the best weights of each stage.
+        feed: rows to learn from and rows to measure on.
+        settings: how.
+        folder: where checkpoints are written; None = nowhere.
+        resume: go on from the folder's checkpoint, where there is one.
+        hooks: who watches.
+
+    Returns:
+        What was measured on the way.
+
+    Raises:
+        InputError: where settings ask for what the machine lacks, or the checkpoint belongs to another run.
+        WorkFailed: where a number stays non-finite.
+        KeyboardInterrupt: where a person asked to stop; the checkpoint has been written.
+    """
+    device = device_of(settings)
+    fabric = _fabric(device, settings)
+    if settings.devices == 1:
+        return _train(fabric, system, feed, settings, folder, resume, hooks)
+    history, weights = fabric.launch(_in_each_process, system, feed, settings, folder, resume, hooks)
+    system.model.load_state_dict(weights)
+    return history
+
+
+def _fabric(device: str, settings: Settings) -> Fabric:
+    # Fabric announces itself and advises on hardware; a person reads this project's own lines instead.
+    for name in ("lightning_fabric", "lightning.fabric", "lightning_fabric.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        strategy = "auto" if settings.devices == 1 else "ddp_spawn"
+        return Fabric(accelerator=device, devices=settings.devices, strategy=strategy, precision=precision_of(settings, device))  # type: ignore[arg-type]
+
+
+def _in_each_process(fabric: Fabric, *arguments: Any) -> tuple[History, dict[str, torch.Tensor]]:
+    """What every process of a run on several devices does; the first one's answer is the run's."""
+    torch.set_num_threads(max(torch.get_num_threads() // fabric.world_size, 1))
+    history = _train(fabric, *arguments)
+    return history, {n: v.cpu() for n, v in arguments[0].model.state_dict().items()}
+
+
+def _train(
+    fabric: Fabric, system: System, feed: Feed, settings: Settings, folder: Path | None, resume: bool, hooks: Sequence[Hook]
+) -> History:
+    file = None if folder is None else folder / CHECKPOINT
+    saved = load_tensors(file) if resume and file is not None and file.exists() else None
+    history = History() if saved is None else History.from_json(saved[1]["history"])
+    watching = hooks if fabric.is_global_zero else ()
+    system.model.to(fabric.device)
+    moved = _Feed(feed, fabric.device)
+    steps = None if settings.last_epoch is None else settings.last_epoch * moved.train.steps(fabric.world_size)
+    compiled = compiles(settings, steps, fabric.device.type) if saved is None else saved[1]["history"]["machine"]["compiled"]
+    history.machine = {"device": fabric.device.type, "devices": fabric.world_size, "precision": str(fabric._precision.precision), "compiled": compiled}
+    shares = sum(stage.share for stage in system.stages)
+    with Interrupt() as interrupt, torch.random.fork_rng():
+        torch.manual_seed(settings.seed + 7919 * fabric.global_rank)
+        for index, stage in enumerate(system.stages):
+            if saved is not None and index < saved[1]["stage"]:
+                continue
+            share = stage.share / shares
+            budget = Budget(
+                None if steps is None else max(round(share * steps), 1),
+                None if settings.minutes is None else 60 * settings.minutes * share,
+            )
+            run = StageRun(fabric, system, index, moved, settings, budget, compiled, history, watching, file, interrupt)
+            if saved is not None:
+                _continue(run, budget, saved)
+                saved = None
+            run.go()
+    system.model.eval()
+    system.model.requires_grad_(True)
+    return history
+
+
+def _continue(run: StageRun, budget: Budget, saved: tuple[dict[str, torch.Tensor], dict[str, Any]]) -> None:
+    try:
+        run.load(*saved)
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise InputError(f"the checkpoint does not belong to this system ({str(error).splitlines()[0]}): resume with the run's own arguments") from error
+    budget.spent = saved[1]["seconds"]
+
+
+class _Feed:
+    """A feed with its rows on a device."""
+
+    def __init__(self, feed: Feed, device: torch.device):
+        self.train = feed.train.to(device)
+        self.validation = feed.validation.to(device)

@@ -1,0 +1,55 @@
+"""What the machine does fast: the device, the precision, and whether compiling pays."""
+
+import os
+import shutil
+
+import torch
+
+from vaekit.core.errors import InputError
+from vaekit.training.settings import Settings
+
+__all__ = ["compiles", "device_of", "precision_of"]
+
+# A compiled step saves about a third of a step and costs about a minute once: below this many steps it does not pay.
+_STEPS_THAT_PAY = 40_000
+_MINUTES_THAT_PAY = 6.0
+
+
+def device_of(settings: Settings) -> str:
+    """The accelerator's name: `cuda`, `mps` or `cpu`.
+
+    Raises:
+        InputError: where the device that was asked for is not there.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if settings.device != "auto":
+        if not present[settings.device]:
+            raise InputError(f"device {settings.device!r} is not on this machine; it has {', '.join(n for n, p in present.items() if p)}")
+        return settings.device
+    return "cuda" if present["cuda"] else "cpu"
+
+
+def precision_of(settings: Settings, device: str) -> str:
+    """Fabric's name of the precision: `bf16-mixed` where the hardware multiplies bf16 fast, else `32-true`."""
+    if settings.precision != "auto":
+        return {"32": "32-true", "bf16": "bf16-mixed"}[settings.precision]
+    if device == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = device == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return "bf16-mixed" if fast else "32-true"
+
+
+def compiles(settings: Settings, steps: int | None, device: str) -> bool:
+    """Whether to compile the step: as told, or where the run is long enough and a compiler is at hand.
+
+    Arguments:
+        settings: the run's.
+        steps: steps of the whole run; None = the clock decides.
+        device: where it runs.
+    """
+    if settings.compile != "auto":
+        return settings.compile
+    at_hand = device == "cuda" or shutil.which(os.environ.get("CXX", "g++")) is not None
+    long = (steps is None or steps >= _STEPS_THAT_PAY) and (settings.minutes is None or settings.minutes >= _MINUTES_THAT_PAY)
+    return at_hand and long

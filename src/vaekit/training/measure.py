@@ -1,0 +1,87 @@
+r"""The bound on held-out rows while training: the number that early stopping and the best weights go by.
+
+Noise belongs to the row, so two validations differ by the weights alone.
+"""
+
+from typing import Iterator, Protocol
+
+import torch
+
+from vaekit.core.batch import Batch
+from vaekit.core.choose import from_posterior
+from vaekit.core.noise import RowNoise
+from vaekit.core.objective import Step
+from vaekit.core.trace import Trace
+
+__all__ = ["Feed", "Rows", "measure"]
+
+_ACTIVE = 0.01
+
+
+class Rows(Protocol):
+    """Rows that a run reads: a loader, or anything that acts as one."""
+
+    def steps(self, ranks: int = 1) -> int:
+        """Whole batches in an epoch, for each of `ranks` processes."""
+        ...
+
+    def epoch(self, number: int, start: int = 0, rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
+        """The batches of one epoch, in an order that depends on the number alone."""
+        ...
+
+    def in_order(self, seed: int = 0) -> Iterator[Batch]:
+        """Every row once."""
+        ...
+
+    def to(self, device: torch.device | str) -> "Rows":
+        """The same rows on another device."""
+        ...
+
+
+class Feed(Protocol):
+    """What a run reads: rows to learn from and rows to measure on."""
+
+    @property
+    def train(self) -> Rows:
+        """Rows to learn from."""
+        ...
+
+    @property
+    def validation(self) -> Rows:
+        """Rows to measure on, never learnt from."""
+        ...
+
+
+@torch.no_grad()
+def measure(step: Step, rows: Rows) -> tuple[dict[str, float], int, int]:
+    """Mean readings over rows, in nats a row, with the final weights of every schedule.
+
+    Returns:
+        Readings (`loss`, each term, each KL, and `elbo` = the negative bound where the model has a density), active units, all units.
+    """
+    totals: dict[str, torch.Tensor] = {}
+    by_site: dict[str, torch.Tensor] = {}
+    count = 0
+    for batch in rows.in_order():
+        trace = step.model(batch, from_posterior(step.objective.needs.particles, RowNoise(batch.x)), step.objective.needs.fantasies)  # type: ignore[arg-type]
+        loss, readings = step.objective(trace)
+        readings = {"loss": loss, **readings}
+        if all(site.random for site in trace.sites.values()):
+            readings["elbo"] = -trace.elbo().mean()
+        for name, value in readings.items():
+            totals[name] = totals.get(name, torch.zeros_like(value)) + value * batch.rows
+        for name, value in _kl_by_dimension(trace).items():
+            by_site[name] = by_site.get(name, torch.zeros_like(value)) + value
+        count += batch.rows
+    active = sum(int((value / count > _ACTIVE).sum()) for value in by_site.values())
+    return {n: float(v) / count for n, v in totals.items()}, active, sum(v.numel() for v in by_site.values())
+
+
+def _kl_by_dimension(trace: Trace) -> dict[str, torch.Tensor]:
+    """Each site's KL by coordinate, summed over the rows."""
+    found = {}
+    for name, site in trace.sites.items():
+        values = site.kl_by_dimension() if site.random else None
+        if values is not None:
+            found[name] = trace.mean(values).sum(0)
+    return found

@@ -1,0 +1,96 @@
+r"""The optimisers and their rate.
+
+    rate(p) = peak * min(p / w, 1) * [f + (1 - f) (1 + cos(pi p)) / 2]          warm-up w, final fraction f
+
+AdamW, fused (Kingma, Ba 2014, arXiv:1412.6980; Loshchilov, Hutter 2017, arXiv:1711.05101). Groups are named by top-level part. The
+objective's own networks, where it has any, are an opponent and have an optimiser of their own.
+"""
+
+import math
+from typing import Iterable
+
+import torch
+from torch import nn
+
+from vaekit.core.objective import Step
+from vaekit.core.stage import Stage
+from vaekit.training.settings import Settings
+
+__all__ = ["Optimisation"]
+
+
+def _groups(named: Iterable[tuple[str, nn.Parameter]]) -> list[dict[str, object]]:
+    groups: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in named:
+        if parameter.requires_grad:
+            groups.setdefault(name.split(".")[0], []).append(parameter)
+    return [{"params": parameters, "name": name} for name, parameters in groups.items()]
+
+
+class Optimisation:
+    """The optimisers of one stage.
+
+    Arguments:
+        step: the walk and its losses; its stage has been prepared.
+        settings: the run's.
+    """
+
+    def __init__(self, step: Step, settings: Settings):
+        self.settings = settings
+        self.halvings = 0
+        sides = [_groups(step.model.named_parameters()), _groups(step.objective.named_parameters())]
+        self.optimisers = [torch.optim.AdamW(side, lr=settings.rate, weight_decay=settings.weight_decay, fused=True) for side in sides if side]
+        self.parameters = [p for optimiser in self.optimisers for group in optimiser.param_groups for p in group["params"]]
+        self.named = {id(p): name for name, p in step.named_parameters()}
+
+    def rate(self, progress: float) -> float:
+        """The learning rate at this progress."""
+        s = self.settings
+        rise = min(progress / s.warm_up, 1.0) if s.warm_up else 1.0
+        fall = s.final + (1 - s.final) * (1 + math.cos(math.pi * progress)) / 2
+        # A first step at rate zero would do nothing.
+        return s.rate * max(rise, 1e-3) * fall * 0.5**self.halvings
+
+    def norm(self) -> torch.Tensor:
+        """The gradient's norm before clipping, (); clips it."""
+        return nn.utils.clip_grad_norm_(self.parameters, self.settings.clip or math.inf, foreach=True)
+
+    def step(self, progress: float) -> None:
+        """Move the weights along the gradient, and forget it."""
+        rate = self.rate(progress)
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            optimiser.step()
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the gradients."""
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+
+    def culprit(self) -> str:
+        """The first parameter whose gradient is not finite, by name."""
+        for p in self.parameters:
+            if p.grad is not None and not torch.isfinite(p.grad).all():
+                return self.named[id(p)]
+        return "the loss"
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The optimisers' tensors, for a checkpoint."""
+        return {
+            f"optimiser.{o}.{index}.{name}": value
+            for o, optimiser in enumerate(self.optimisers)
+            for index, values in optimiser.state_dict()["state"].items()
+            for name, value in values.items()
+        }
+
+    def load(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take the optimisers' tensors from a checkpoint."""
+        for o, optimiser in enumerate(self.optimisers):
+            state: dict[int, dict[str, torch.Tensor]] = {}
+            for name, value in tensors.items():
+                if name.startswith(f"optimiser.{o}."):
+                    index, field = name.split(".")[2:]
+                    state.setdefault(int(index), {})[field] = value.clone()
+            optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

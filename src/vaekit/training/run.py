@@ -1,0 +1,250 @@
+"""One stage under way: steps, measurements, checkpoints, and what to do when a number is not finite.
+
+The state that a checkpoint holds is also the state that a non-finite loss goes back to; both are taken right after a measurement, so
+that a run which is killed and resumed takes the same steps as one that is not.
+"""
+
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+import torch
+from lightning_fabric import Fabric
+
+from vaekit.core.batch import Batch
+from vaekit.core.errors import WorkFailed
+from vaekit.core.objective import Step
+from vaekit.core.stage import Stage
+from vaekit.core.system import System
+from vaekit.training.archive import save_tensors
+from vaekit.training.averaging import Average
+from vaekit.training.budget import Budget
+from vaekit.training.interrupt import Interrupt
+from vaekit.training.measure import Feed, measure
+from vaekit.training.optimisation import Optimisation
+from vaekit.training.progress import History, Hook, Moment, Validation, told
+from vaekit.training.settings import Settings
+
+__all__ = ["StageRun"]
+
+_FAILURES = 3
+_EVERY_SECONDS = 0.25
+
+
+class StageRun:
+    """One stage of a run.
+
+    Arguments:
+        fabric: device, precision and processes.
+        system: what is trained.
+        index: which stage.
+        feed: rows to learn from and rows to measure on, on the device.
+        settings: the run's.
+        budget: what the stage may use.
+        compiled: whether the step is compiled.
+        history: of the whole run; grows.
+        hooks: who watches.
+        file: where checkpoints are written; None = nowhere.
+        interrupt: says when a person asked to stop.
+    """
+
+    def __init__(
+        self, fabric: Fabric, system: System, index: int, feed: Feed, settings: Settings, budget: Budget, compiled: bool,
+        history: History, hooks: Sequence[Hook], file: Path | None, interrupt: Interrupt,
+    ):
+        self.fabric, self.feed, self.settings, self.budget = fabric, feed, settings, budget
+        self.history, self.hooks, self.file, self.interrupt = history, hooks, file, interrupt
+        self.index, self.stages = index, len(system.stages)
+        self.stage: Stage = system.stages[index]
+        self.parameters = self.stage.prepare(system.model)
+        self.step = Step(system.model, self.stage.objective).to(fabric.device)
+        self.optimisation = Optimisation(self.step, settings)
+        self.average = Average(self.parameters, settings.average)
+        module: torch.nn.Module = torch.compile(self.step, dynamic=False) if compiled else self.step  # type: ignore[assignment]
+        self.forward: Callable[..., Any] = fabric.strategy.setup_module(module) if fabric.world_size > 1 else module
+        self.epoch = self.within = self.steps = self.failures = self.since_best = 0
+        self.best_value, self.best = float("inf"), self._weights()
+        self.recent: list[dict[str, torch.Tensor]] = []
+        self.saved: tuple[dict[str, torch.Tensor], dict[str, Any]] = ({}, {})
+        self.active = self.units = 0
+        self.told_at, self.told_steps, self.rows_per_second = 0.0, 0, 0.0
+
+    def go(self) -> None:
+        """Run the stage to its end, and leave the best weights in the model.
+
+        Raises:
+            WorkFailed: where a number stays non-finite through three halvings; names the term or the part.
+            KeyboardInterrupt: where a person asked to stop; a checkpoint has been written.
+        """
+        if not self.steps:
+            self._start()
+        self.saved = self.snapshot()
+        finished = self._progress() >= 1 and self.steps > 0
+        while not finished:
+            batches = self.feed.train.epoch(self.epoch, self.within, self.fabric.global_rank, self.fabric.world_size)
+            finished = self._through(batches)
+        self.step.model.load_state_dict(self.best)
+        self.history.best = self.best_value
+
+    def _start(self) -> None:
+        batch = next(iter(self.feed.train.epoch(0, 0, self.fabric.global_rank, self.fabric.world_size)))
+        if self.step.learners:
+            with torch.no_grad():
+                trace = self.step.walk(batch)
+                for learner in self.step.learners.values():
+                    learner.start(trace)
+
+    def _through(self, batches: Any) -> bool:
+        """Steps through the rest of an epoch; True where the stage is over. Leaves early after going back to a saved state."""
+        for batch in batches:
+            progress = self._progress()
+            if not self._take(batch, progress):
+                self._go_back()
+                return False
+            self.within += 1
+            self.steps += 1
+            self.average.after_step(self.steps)
+            if self.within == self.feed.train.steps(self.fabric.world_size):
+                self.epoch, self.within = self.epoch + 1, 0
+            done = self._progress()
+            if int(done * self.settings.validations) > int(progress * self.settings.validations) or done >= 1:
+                self._validate(done, progress)
+                self.keep()
+                if done >= 1 or self._out_of_patience():
+                    return True
+            self._tell(done, batch.rows)
+            if self.interrupt.asked:
+                self.saved = self.snapshot()
+                self.keep_saved()
+                raise KeyboardInterrupt
+            if self.within == 0:
+                return False
+        return False
+
+    def _take(self, batch: Batch, progress: float) -> bool:
+        """One step; False, with the weights untouched, where a number was not finite."""
+        self.step.objective.advance(progress)
+        with self.fabric.autocast():
+            loss, opponent, readings, observed = self.forward(batch)
+        total = loss if opponent is None else loss + opponent
+        self.fabric.backward(total)
+        norm = self.optimisation.norm()
+        self.recent.append(readings)
+        # One look at the sum of both is one wait for the device instead of two.
+        if not torch.isfinite(total.detach() + norm):
+            return False
+        self.optimisation.step(progress)
+        for name, learner in self.step.learners.items():
+            learner.after_step(self.fabric.all_reduce(observed[name], reduce_op="mean"))  # type: ignore[arg-type]
+        return True
+
+    def _progress(self) -> float:
+        progress = self.budget.progress(self.steps)
+        if self.fabric.world_size > 1:
+            # Clocks differ: all processes go by the one that is furthest.
+            progress = float(self.fabric.all_reduce(torch.tensor(progress), reduce_op="max"))  # type: ignore[arg-type]
+        return progress
+
+    def _go_back(self) -> None:
+        self.failures += 1
+        bad = [name for name, value in self.recent[-1].items() if not torch.isfinite(value)]
+        cause = f"'{bad[0]}'" if bad else f"the gradient of '{self.optimisation.culprit()}'"
+        self.optimisation.forget()
+        if self.failures > _FAILURES:
+            raise WorkFailed(
+                f"{cause} was not finite at step {self.steps}, for the {self.failures}th time; the learning rate had been halved {_FAILURES} times: "
+                f"lower rate= (now {self.settings.rate:g}), or look for extreme values in the data"
+            )
+        failures, step = self.failures, self.steps
+        self.load(*self.saved)
+        self.failures = self.optimisation.halvings = failures
+        told(
+            self.hooks, self.history,
+            f"{cause} was not finite at step {step}: went back to step {self.steps} and halved the learning rate to {self.settings.rate * 0.5**failures:g}",
+        )
+
+    def _validate(self, done: float, before: float) -> None:
+        self.average.swap()
+        self.step.eval()
+        self.step.objective.advance(1.0)
+        with self.fabric.autocast():
+            held_out, self.active, self.units = measure(self.step, self.feed.validation)
+        self.stage.prepare(self.step.model)
+        self.step.objective.train()
+        value = held_out[self.stage.watch]
+        if value < self.best_value:
+            self.best_value, self.since_best = value, 0
+            self.best = self._weights()
+        else:
+            self.since_best += 1
+        self.average.swap()
+        train = {n: float(torch.stack([r[n] for r in self.recent]).mean()) for n in self.recent[-1]}
+        self.recent.clear()
+        epoch = self.epoch + self.within / self.feed.train.steps(self.fabric.world_size)
+        seconds = self.budget.elapsed()
+        found = Validation(self.index, self.steps, epoch, done, seconds, self.optimisation.rate(before), train, held_out, self.active, self.units)
+        self.history.validations.append(found)
+        for hook in self.hooks:
+            hook.validation(found)
+
+    def _out_of_patience(self) -> bool:
+        if not self.settings.patience or self.since_best < self.settings.patience:
+            return False
+        told(self.hooks, self.history, f"stopped at step {self.steps}: no better '{self.stage.watch}' in {self.since_best} measurements")
+        return True
+
+    def _tell(self, done: float, rows: int) -> None:
+        now = self.budget.elapsed()
+        if now - self.told_at < _EVERY_SECONDS or not self.hooks:
+            return
+        speed = (self.steps - self.told_steps) * rows * self.fabric.world_size / max(now - self.told_at, 1e-9)
+        self.rows_per_second = speed if not self.rows_per_second else 0.8 * self.rows_per_second + 0.2 * speed
+        self.told_at, self.told_steps = now, self.steps
+        readings = {n: float(v) for n, v in self.recent[-1].items()} if self.recent else {}
+        moment = Moment(
+            self.index, self.steps, self.epoch, done, now, self.rows_per_second, readings, self.active, self.units, self.stages
+        )
+        for hook in self.hooks:
+            hook.moment(moment)
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {n: v.detach().clone() for n, v in self.step.model.state_dict().items()}
+
+    def keep(self) -> None:
+        """Take a snapshot, and write it where there is a file."""
+        self.saved = self.snapshot()
+        self.keep_saved()
+
+    def keep_saved(self) -> None:
+        """Write the latest snapshot where there is a file."""
+        if self.file is not None and self.fabric.is_global_zero:
+            save_tensors(self.file, *self.saved)
+
+    def snapshot(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """Everything that decides the steps to come: tensors, and facts as JSON."""
+        tensors = {f"step.{n}": v.detach().clone() for n, v in self.step.state_dict().items()}
+        tensors |= {n: v.clone() for n, v in (self.optimisation.state() | self.average.state()).items()}
+        tensors |= {f"best.{n}": v for n, v in self.best.items()}
+        tensors["random"] = torch.get_rng_state()
+        if self.fabric.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        facts = {
+            "stage": self.index, "epoch": self.epoch, "within": self.within, "steps": self.steps, "failures": self.failures,
+            "since_best": self.since_best, "best_value": self.best_value, "seconds": self.budget.elapsed(),
+            "halvings": self.optimisation.halvings, "active": self.active, "units": self.units, "history": self.history.to_json(),
+        }
+        return tensors, facts
+
+    def load(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+        """Go to the state of a snapshot."""
+        self.step.load_state_dict({n.removeprefix("step."): v for n, v in tensors.items() if n.startswith("step.")})
+        self.optimisation.load(tensors)
+        self.average.load(tensors)
+        self.best = {n.removeprefix("best."): v.to(self.fabric.device) for n, v in tensors.items() if n.startswith("best.")}
+        torch.set_rng_state(tensors["random"])
+        if "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.fabric.device)
+        self.epoch, self.within, self.steps = facts["epoch"], facts["within"], facts["steps"]
+        self.failures, self.since_best, self.best_value = facts["failures"], facts["since_best"], facts["best_value"]
+        self.active, self.units = facts["active"], facts["units"]
+        self.optimisation.halvings = facts["halvings"]
+        self.recent.clear()

@@ -1,0 +1,73 @@
+"""How a system is trained: checked once, stored with the run, the same for every recipe."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vaekit.core.errors import InputError, nearest
+
+__all__ = ["Settings"]
+
+
+class Settings(BaseModel):
+    """The training loop's settings.
+
+    Arguments:
+        epochs: passes over the training rows; None = until `minutes`, or the default of 50 where that is None too.
+        minutes: wall-clock budget; whichever of the two comes first ends the run.
+        batch: rows a step and device.
+        rate: peak learning rate.
+        warm_up: fraction of the run over which the rate rises from 0.
+        final: the rate's end, as a fraction of its peak, at the end of half a cosine.
+        weight_decay: of AdamW (Loshchilov, Hutter 2017, arXiv:1711.05101).
+        clip: largest norm of a step's gradient; 0 = none.
+        average: decay of the exponential moving average of the weights, which is what the run keeps; 0 = the last weights.
+        patience: validations without a better bound before the run ends; 0 = never.
+        validations: how often the bound is measured on held-out rows, over the whole run.
+        precision: `auto` = bf16 where the processor or GPU computes it fast; `32` = float32 throughout; `bf16`.
+        compile: `auto` = only when the run is long enough to pay for it; True; False.
+        device: `auto`, `cpu`, `cuda`, `mps`.
+        devices: how many of them.
+        seed: of the weights, the order of rows and every draw.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int | None = Field(default=None, ge=1)
+    minutes: float | None = Field(default=None, gt=0)
+    batch: int = Field(default=128, ge=1)
+    rate: float = Field(default=1e-3, gt=0)
+    warm_up: float = Field(default=0.02, ge=0, le=1)
+    final: float = Field(default=0.01, ge=0, le=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip: float = Field(default=200.0, ge=0)
+    average: float = Field(default=0.999, ge=0, lt=1)
+    patience: int = Field(default=0, ge=0)
+    validations: int = Field(default=20, ge=1)
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    compile: Literal["auto"] | bool = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+    @property
+    def last_epoch(self) -> int | None:
+        """The number of epochs after which the run ends; None = only the clock ends it."""
+        return self.epochs if self.epochs is not None or self.minutes is not None else 50
+
+    @classmethod
+    def checked(cls, **given: Any) -> "Settings":
+        """Settings from a person's arguments.
+
+        Raises:
+            InputError: where a name is unknown (suggests the nearest) or a value out of range.
+        """
+        for name in given:
+            if name not in cls.model_fields:
+                raise InputError(f"training setting {name!r} is unknown: {nearest(name, cls.model_fields)}")
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            raise InputError(f"{name}={given[name]!r}: {first['msg'][0].lower() + first['msg'][1:]}") from error
