@@ -1,13 +1,12 @@
 """What is particular to one likelihood: digits kept in the tails, the scale at its optimum, domains, and the choice by the data."""
 
 import copy
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy import integrate
-from torch import Tensor, multiprocessing
+from torch import Tensor
 from torch import distributions as D
 
 from vaekit.core import dispatch
@@ -92,7 +91,7 @@ def test_the_shared_scale_is_the_residuals_optimum_from_the_first_step() -> None
     raw = torch.randn(1, 40, 6)
     before = family(raw).scale
     batch = Batch(torch.where(observed, x, float("nan")), observed=observed, weight=row)
-    family.scale.after_step(_trace(batch, location, before))
+    family.scale.after_step(family.scale.observe(_trace(batch, location, before)))
     squared = (x - location[0]).square() * observed
     best = ((row[:, None] * squared).sum() / (row[:, None] * observed).sum()).sqrt()
     scale = family(raw).scale
@@ -108,10 +107,10 @@ def test_the_shared_scale_is_the_residuals_optimum_from_the_first_step() -> None
 def test_the_shared_scale_follows_its_batches() -> None:
     torch.manual_seed(0)
     scale = SharedScale(momentum=0.9)
-    scale.start(Batch(5 + 3 * torch.randn(5000, 4)))
+    scale.start(_trace(Batch(5 + 3 * torch.randn(5000, 4)), torch.full((1, 5000, 4), 5.0), scale()))
     assert abs(scale().item() - 3) < 0.05
     for _ in range(200):
-        scale.after_step(_trace(Batch(0.2 * torch.randn(500, 4)), torch.zeros(1, 500, 4), scale()))
+        scale.after_step(scale.observe(_trace(Batch(0.2 * torch.randn(500, 4)), torch.zeros(1, 500, 4), scale())))
     assert abs(scale().item() - 0.2) < 0.002
     assert not any(p.requires_grad for p in scale.parameters())
     assert set(scale.state_dict()) == {"log_scale", "moments"}
@@ -122,24 +121,23 @@ def test_the_shared_scale_weighs_its_particles() -> None:
     x, location = torch.zeros(3, 2), torch.tensor([1.0, 2.0]).reshape(2, 1, 1).expand(2, 3, 2)
     for weight, expected in ((None, 2.5), (torch.tensor([[0.25], [0.75]]).expand(2, 3), 3.25)):
         scale = SharedScale()
-        scale.after_step(_trace(Batch(x), location, scale(), weight))
+        scale.after_step(scale.observe(_trace(Batch(x), location, scale(), weight)))
         torch.testing.assert_close(scale().square(), torch.tensor(expected))
 
 
-def _rank(rank: int, folder: str) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    rows = 10 * (rank + 1)
+def test_the_shared_scale_is_one_over_all_processes() -> None:
+    scale, sums = SharedScale(), []
+    for rows, value in ((10, 1.0), (20, 2.0)):
+        sums.append(scale.observe(_trace(Batch(torch.full((rows, 2), value)), torch.zeros(1, rows, 2), scale())))
+    scale.after_step(torch.stack(sums).mean(0))
+    torch.testing.assert_close(scale().square(), torch.tensor((10 * 1.0 + 20 * 4.0) / 30))
+
+
+def test_a_batch_in_which_nothing_was_seen_leaves_the_shared_scale() -> None:
     scale = SharedScale()
-    scale.after_step(_trace(Batch(torch.full((rows, 2), rank + 1.0)), torch.zeros(1, rows, 2), scale()))
-    torch.save(scale.log_scale, f"{folder}/{rank}")
-    torch.distributed.destroy_process_group()
-
-
-def test_the_shared_scale_is_one_over_all_ranks(tmp_path: Path) -> None:
-    multiprocessing.spawn(_rank, (str(tmp_path),), nprocs=2)
-    values = [torch.load(tmp_path / str(rank), weights_only=True) for rank in (0, 1)]
-    assert torch.equal(*values)
-    torch.testing.assert_close((2 * values[0]).exp(), torch.tensor((10 * 1.0 + 20 * 4.0) / 30))
+    unseen = Batch(torch.full((4, 2), float("nan")), observed=torch.zeros(4, 2, dtype=torch.bool))
+    scale.after_step(scale.observe(_trace(unseen, torch.zeros(1, 4, 2), scale())))
+    assert scale().item() == 1
 
 
 @pytest.mark.parametrize("scale", ["wide", 0, -1.0, float("nan"), True])

@@ -7,11 +7,11 @@ against the location. All but the fixed one keep log s within [-7, 4].
 import math
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
-from vaekit.core.batch import Batch
 from vaekit.core.dispatch import centre
 from vaekit.core.errors import InputError
+from vaekit.core.learned import LearnsFromData
 from vaekit.core.trace import Trace, over_event
 from vaekit.parts.distributions import soft_clamp
 
@@ -88,7 +88,7 @@ class FixedScale(Scale):
         return self.constant
 
 
-class SharedScale(Scale):
+class SharedScale(Scale, LearnsFromData):
     r"""One scale for all elements and rows, always at its optimum: the mean squared residual of what was seen.
 
         s^2 = sum_b w_b E_q[sum_i (x_bi - m_bi)^2] / sum_b w_b n_b
@@ -119,18 +119,13 @@ class SharedScale(Scale):
         return self.log_scale.exp()
 
     @torch.no_grad()
-    def start(self, batch: Batch) -> None:
-        """Before the first step: the deviation of what was seen from its mean."""
-        if batch.x is None:
-            raise ValueError("a shared scale starts from data: the batch has no x")
-        seen = batch.x if batch.observed is None else batch.x[batch.observed]
-        count = torch.tensor(float(seen.numel()), device=seen.device)
-        total, squares, count = _all_ranks(torch.stack([seen.sum(), seen.square().sum(), count]))
-        self._set(squares / count - (total / count).square())
+    def start(self, trace: Trace) -> None:
+        """The optimum for the untrained decoder, so that the first step is not taken at an arbitrary scale."""
+        self._set(self.observe(trace))
 
     @torch.no_grad()
-    def after_step(self, trace: Trace) -> None:
-        """After a step: the moving means of squared residuals and of cells, summed over the ranks."""
+    def observe(self, trace: Trace) -> Tensor:
+        """The two sums, `(2,)`: squared residuals and cells. Their means over processes have the same quotient."""
         batch = trace.batch
         if batch.x is None:
             raise ValueError("a shared scale learns from residuals: the batch has no x")
@@ -138,18 +133,19 @@ class SharedScale(Scale):
         x = torch.where(seen, batch.x, torch.zeros((), dtype=batch.x.dtype, device=batch.x.device))
         squared = (x - centre(trace.likelihood)).square() * seen
         rows = torch.stack([trace.mean(over_event(squared)), over_event(seen.unsqueeze(0).float()).squeeze(0)])
-        weighted = rows if batch.weight is None else rows * batch.weight
-        self.moments.lerp_(_all_ranks(weighted.sum(-1)), 1 - self.momentum)
-        self._set(self.moments[0] / self.moments[1])
+        return (rows if batch.weight is None else rows * batch.weight).sum(-1)
 
-    def _set(self, variance: Tensor) -> None:
-        self.log_scale.copy_((0.5 * variance.clamp(min=torch.finfo(torch.float32).tiny).log()).clamp(_LOW, _HIGH))
+    @torch.no_grad()
+    def after_step(self, observed: Tensor) -> None:
+        """Move the means towards a step's sums."""
+        self.moments.lerp_(observed, 1 - self.momentum)
+        self._set(self.moments)
 
-
-def _all_ranks(values: Tensor) -> Tensor:
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.all_reduce(values)
-    return values
+    def _set(self, moments: Tensor) -> None:
+        squares, cells = moments
+        # A batch in which nothing was seen says nothing.
+        log_scale = 0.5 * (squares / cells).clamp(min=torch.finfo(torch.float32).tiny).log()
+        self.log_scale.copy_(torch.where(cells > 0, log_scale.clamp(_LOW, _HIGH), self.log_scale))
 
 
 def scale_from(choice: str | float, event: tuple[int, ...], momentum: float = 0.9) -> Scale:
