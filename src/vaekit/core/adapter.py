@@ -4,7 +4,8 @@ r"""Between a person's values and the model's: the one place that knows units.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from torch import Tensor

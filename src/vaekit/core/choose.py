@@ -9,8 +9,9 @@ A chooser is asked at each site: `choose(name, prior, posterior, shape) -> Choic
     enumerate_(name, other)  every state of a discrete latent, weighted by q(z|x)
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor

@@ -16,7 +16,8 @@ Each distribution registers its own rules beside its definition; torch's own are
 `kl_divergence` is not used: its first look-up of a pair cannot be traced by `torch.compile`.
 """
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor

@@ -4,8 +4,8 @@ Every error that a user can cause is an `InputError`: what is wrong, where, and 
 into exit code 2; everything else that stops a run on purpose is a `WorkFailed`, exit code 1.
 """
 
+from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Iterable
 
 __all__ = ["InputError", "WorkFailed", "nearest"]
 

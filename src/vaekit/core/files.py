@@ -6,9 +6,9 @@ A crash, a full disk or a Ctrl-C leaves the old file as it was. Folders are made
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
 
 from vaekit.core.errors import InputError
 

@@ -4,7 +4,8 @@ A modality holds fitted adapters for x, condition and label, and makes the netwo
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch

@@ -5,15 +5,15 @@ r"""What is minimised: a weighted sum of terms, each of which reads a trace.
 Terms return nats by particle and row; the objective is the only place that reduces over rows.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from vaekit.core.choose import from_posterior
 from vaekit.core.batch import Batch
+from vaekit.core.choose import from_posterior
 from vaekit.core.dispatch import stop
 from vaekit.core.learned import LearnsFromData
 from vaekit.core.schedule import Weight, schedule

@@ -8,8 +8,9 @@ r"""Weights that change while a stage runs: functions of `progress`, the fractio
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor

@@ -3,8 +3,9 @@
 Only what `build` made can be saved: its name and arguments are what the file holds, and the same call makes it again.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Mapping, Protocol, Sequence
+from typing import Any, Protocol
 
 from vaekit.core.errors import InputError, nearest
 from vaekit.core.modality import Modality
@@ -66,6 +67,7 @@ class System:
         modality: the ends that touch data.
         recipe: the name it was built by; empty = composed by hand, cannot be saved.
         arguments: the recipe's arguments, as JSON.
+        handed: names of the arguments that are not JSON, a person's own network say: they are handed in again on loading.
     """
 
     model: LatentModel
@@ -73,10 +75,11 @@ class System:
     modality: Modality
     recipe: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    handed: tuple[str, ...] = ()
 
     def replace(self, **parts: Any) -> "System":
         """A system with other parts; it loses its name, since the name would make the old parts again."""
-        return replace(self, **{**parts, "recipe": "", "arguments": {}})
+        return replace(self, **{**parts, "recipe": "", "arguments": {}, "handed": ()})
 
     def with_objective(self, objective: Objective) -> "System":
         """A system whose only stage minimises this objective; it loses its name."""
@@ -96,9 +99,8 @@ def build(book: Book, recipe: str, modality: Modality, **arguments: Any) -> Syst
         InputError: where the recipe, or an argument of it, is unknown or out of range.
     """
     made = book.recipe(recipe)(modality, **arguments)
-    # What is not JSON (a user's own network) is not stored: it is handed in again on loading.
     kept = {name: value for name, value in arguments.items() if _is_json(value)}
-    return replace(made, recipe=recipe, arguments=kept)
+    return replace(made, recipe=recipe, arguments=kept, handed=tuple(name for name in arguments if name not in kept))
 
 
 def _is_json(value: Any) -> bool:

@@ -5,15 +5,16 @@ r"""What a walk leaves behind: everything that was drawn, and the distributions 
 Losses, tasks, measures and codecs only read traces. The likelihood is decoded on first use: encoding alone is several times cheaper.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaekit.core import dispatch
+from vaekit.core import rules as _rules  # noqa: F401  a walk asks for KLs: torch's own distributions must know theirs
 from vaekit.core.batch import Batch
 from vaekit.core.choose import Chooser
 

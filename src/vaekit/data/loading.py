@@ -4,8 +4,8 @@ The order of epoch e is a permutation from the generator of (seed, e), and the r
 (seed, e, s): a run that is stopped anywhere goes on with the same batches.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Iterator, Mapping
 
 import torch
 from torch import Tensor

@@ -47,19 +47,20 @@ def open_records(data: Any, labels: Any = None, condition: Any = None) -> Record
     """
     opened = _opened(data)
     labels = opened.labels if labels is None else labels
-    taken = {name for given in (labels, condition) for name in _named(opened, given)}
-    records = opened.rest(taken)
+    of_label = isinstance(condition, str) and condition == "label" and "label" not in opened.names
+    # Names are looked up before any value is read, so that a misspelt one is what the message speaks of.
+    label_columns = None if labels is None else _columns(opened, labels, "labels")
+    facts = None if condition is None or of_label else _columns(opened, condition, "condition")
+    records = opened.rest({name for given in (labels, condition) for name in _named(opened, given)})
     if not records.x.size:
         raise InputError(f"{records.source}: holds no values (shape {records.x.shape}); give at least one row")
     if records.x.ndim < 2:
         raise InputError(f"{records.source}: holds a single line of {len(records.x)} numbers; reshape it to (rows, columns)")
-    if labels is not None:
-        columns = _fitting(_columns(opened, labels, "labels"), records, "labels")
-        if len(columns) != 1:
-            raise InputError(f"labels: has {len(columns)} columns; give one class a row (for one-hot labels, labels.argmax(1))")
-        label, classes = encode_labels(columns[0][1], records.source)
-        records = replace(records, label=label, classes=classes)
-    return records if condition is None else _conditioned(records, opened, condition, labels)
+    if label_columns is not None:
+        records = _labelled(records, label_columns)
+    if of_label:
+        facts = [("label", _by_class(records))]
+    return records if facts is None else _conditioned(records, facts, labels)
 
 
 def existing(path: Path) -> Path:
@@ -85,7 +86,7 @@ def _opened(data: Any) -> Arrays | Table:
         return _from_path(existing(Path(data).expanduser()))
     if is_frame(data):
         return from_frame(data)
-    return Arrays(Records(channels_last(plain(as_array(data), "array"))))
+    return Arrays(Records(channels_last(plain(as_array(data), "data"))))
 
 
 def _from_path(path: Path) -> Arrays | Table:
@@ -161,21 +162,28 @@ def _columns_of_array(values: np.ndarray, role: str) -> _Columns:
     return list(zip(names, values.T, strict=True))
 
 
-def _conditioned(records: Records, opened: Arrays | Table, condition: Any, labels: Any) -> Records:
-    by_class = None if records.label is None else class_names(records.label, records.classes)
-    if isinstance(condition, str) and condition == "label" and by_class is not None:
-        columns = [("label", by_class)]
-    elif isinstance(condition, str) and condition == "label" and not _named(opened, condition):
-        raise InputError(f"condition: {records.source} has no labels to condition on; give labels as well")
-    else:
-        columns = _fitting(_columns(opened, condition, "condition"), records, "condition")
-    # A class given as a number is a name, not a quantity, whichever way it is asked for.
-    values = [by_class if by_class is not None and isinstance(labels, str) and name == labels else column for name, column in columns]
+def _labelled(records: Records, columns: _Columns) -> Records:
+    if len(columns) != 1:
+        raise InputError(f"labels: has {len(columns)} columns; give one class a row (for one-hot labels, labels.argmax(1))")
+    _check_lengths(records, columns, "labels")
+    label, classes = encode_labels(columns[0][1], records.source)
+    return replace(records, label=label, classes=classes)
+
+
+def _conditioned(records: Records, columns: _Columns, labels: Any) -> Records:
+    _check_lengths(records, columns, "condition")
+    # A class that is written as a number is a name, not a quantity.
+    values = [_by_class(records) if isinstance(labels, str) and name == labels else column for name, column in columns]
     return replace(records, condition=stack_facts(values), condition_columns=tuple(name for name, _ in columns))
 
 
-def _fitting(columns: _Columns, records: Records, role: str) -> _Columns:
+def _by_class(records: Records) -> np.ndarray:
+    if records.label is None:
+        raise InputError(f"condition: {records.source} has no labels to condition on; give labels as well")
+    return class_names(records.label, records.classes)
+
+
+def _check_lengths(records: Records, columns: _Columns, role: str) -> None:
     for name, values in columns:
         if len(values) != records.rows:
             raise InputError(f"{role}: {name!r} has {len(values)} values, but {records.source} has {records.rows} rows; give one a row")
-    return columns

@@ -48,7 +48,10 @@ def stream_records(
         return _from_table(file, kind, rows, columns, others)
     if columns is not None or others:
         raise InputError(f"{path}: has no named columns to choose from; only csv and parquet files have")
-    return _from_npy(file, rows) if kind == "npy" else _from_memory(path, rows)
+    if kind == "npy":
+        return _from_npy(file, rows)
+    records = open_records(path)
+    return (records.take(slice(start, start + rows)) for start in range(0, records.rows, rows))
 
 
 def _from_table(path: Path, kind: str, rows: int, columns: Sequence[str] | None, others: tuple[str, ...]) -> Iterator[Records]:
@@ -60,13 +63,7 @@ def _from_table(path: Path, kind: str, rows: int, columns: Sequence[str] | None,
 
 
 def _from_npy(path: Path, rows: int) -> Iterator[Records]:
-    values = map_npy(path)
-    for start in range(0, len(values), rows):
-        chunk = plain(np.array(values[start : start + rows]), str(path))
+    for start in range(0, len(map_npy(path)), rows):
+        # Mapped anew each time: the pages of one long map would stay in memory once they were read.
+        chunk = plain(np.array(map_npy(path)[start : start + rows]), str(path))
         yield Records(channels_last(chunk), source=str(path), format="npy")
-
-
-def _from_memory(path: str | Path, rows: int) -> Iterator[Records]:
-    records = open_records(path)
-    for start in range(0, records.rows, rows):
-        yield records.take(slice(start, start + rows))

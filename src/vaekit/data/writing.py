@@ -8,7 +8,7 @@ npy, csv, parquet and folders of png hold one chunk in memory; npz and idx, whos
 import gzip
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from zipfile import ZipFile, ZipInfo
@@ -114,7 +114,7 @@ def _writer(kind: str, target: Path, temporary: Path, columns: Sequence[str], ha
     file: BinaryIO = handles.enter_context(open(temporary, "wb"))
     if kind == "idx" and target.suffix.lower() == ".gz":
         # No time of day in the file: equal rows make equal bytes.
-        file = cast(BinaryIO, handles.enter_context(closing(gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))))
+        file = cast(BinaryIO, handles.enter_context(gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0)))
     return _Npy(target, file) if kind == "npy" else _Whole(kind, target, file)
 
 
@@ -156,7 +156,8 @@ class _Tabular(Writer):
     def __init__(self, kind: str, target: Path, temporary: Path, columns: Sequence[str], handles: ExitStack) -> None:
         self._kind, self._target, self._temporary = kind, target, temporary
         self._columns, self._handles = tuple(columns), handles
-        self._table: Any = None
+        self._file: Any = None
+        self._schema: Any = None
 
     def append(self, values: np.ndarray, extras: Extras | None = None) -> None:
         import pyarrow as pa
@@ -165,15 +166,17 @@ class _Tabular(Writer):
         # In a csv a gap is a blank cell; a parquet column holds NaN itself.
         blank = self._kind == "csv"
         table = pa.table({name: pa.array(column, from_pandas=blank or column.dtype == object) for name, column in named.items()})
-        if self._table is None:
-            self._table = self._handles.enter_context(self._opened(table.schema))
+        if self._file is None:
+            self._schema = table.schema
+            self._file = self._handles.enter_context(self._opened(table.schema))
         try:
-            self._table.write_table(table.cast(self._table.schema) if self._kind == "parquet" else table)
-        except (pa.ArrowInvalid, ValueError) as error:
+            # Unlike parquet's, the csv writer does not look whether a table is of its schema.
+            self._file.write_table(table.cast(self._schema))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
             raise InputError(f"{self._target}: these columns do not fit those before them ({first_line(error)})") from error
 
     def finish(self) -> None:
-        _some(self._table is not None, self._target)
+        _some(self._file is not None, self._target)
 
     def _opened(self, schema: Any) -> Any:
         if self._kind == "parquet":

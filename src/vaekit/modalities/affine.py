@@ -6,7 +6,8 @@ Bytes are kept as bytes and scaled when they are used; all else is scaled once, 
 does not eat the digits that matter.
 """
 
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch

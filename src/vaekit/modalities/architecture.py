@@ -1,8 +1,9 @@
 """Sizes of the networks at the two ends, as a person names them."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, Callable, Sequence
+from typing import Any
 
 from torch import nn
 

@@ -1,7 +1,8 @@
 """What vectors and images share: values of one likelihood, in one array, with labels and a condition beside them."""
 
 from abc import abstractmethod
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch

@@ -3,8 +3,9 @@ r"""What is known of a row beside its values, as numbers a network can take.
     a number   (v - m) / s        a class   one-hot
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch

@@ -4,8 +4,9 @@ r"""Images, grey or in colour: bytes, levels, bits or floats.
     dynamic binarisation: x ~ Bernoulli(raw / 255), drawn anew each time a row is seen          (Burda et al. 2015, arXiv:1509.00519)
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
 import torch

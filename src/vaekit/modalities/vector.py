@@ -3,8 +3,9 @@ r"""Rows of numbers: arrays and numeric tables.
 Real columns are standardised, x = (raw - mean) / deviation; counts, codes, bits and proportions are used as they are.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
 import torch

@@ -1,6 +1,7 @@
 """The names that a person can train and a saved system can use."""
 
-from typing import Callable, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from vaekit.core.system import Recipe
 from vaekit.recipes import classic

@@ -5,7 +5,7 @@ r"""An exponential moving average of the weights.
 Moved every few steps with the decay to that power: the same average, at a fraction of the memory traffic.
 """
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn

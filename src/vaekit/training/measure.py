@@ -3,7 +3,8 @@ r"""The bound on held-out rows while training: the number that early stopping an
 Noise belongs to the row, so two validations differ by the weights alone.
 """
 
-from typing import Iterator, Protocol
+from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 

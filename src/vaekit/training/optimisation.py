@@ -7,13 +7,12 @@ objective's own networks, where it has any, are an opponent and have an optimise
 """
 
 import math
-from typing import Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import nn
 
 from vaekit.core.objective import Step
-from vaekit.core.stage import Stage
 from vaekit.training.settings import Settings
 
 __all__ = ["Optimisation"]

@@ -1,7 +1,8 @@
 """What a run tells others while it goes on: a history of measurements, and hooks that watch."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol, Sequence
+from typing import Any, Protocol
 
 __all__ = ["Hook", "History", "Moment", "Validation"]
 

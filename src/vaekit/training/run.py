@@ -4,8 +4,9 @@ The state that a checkpoint holds is also the state that a non-finite loss goes 
 that a run which is killed and resumed takes the same steps as one that is not.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric

@@ -71,7 +71,7 @@ def as_array(data: Any) -> np.ndarray:
     try:
         return np.asarray(data)
     except ValueError as error:
-        raise InputError("array: its rows have different lengths; give rows of one length") from error
+        raise InputError("data: its rows have different lengths; give rows of one length") from error
 
 
 def plain(values: np.ndarray, source: str) -> np.ndarray:

@@ -41,8 +41,8 @@ def csv_chunks(path: Path, rows: int, columns: Sequence[str] | None, others: Seq
     Arguments:
         path: the file.
         rows: the most rows a chunk has.
-        columns: the columns of numbers; None = all but the others.
-        others: columns whose type is told by their first cells.
+        columns: the columns of numbers; None = all.
+        others: columns of numbers or text; which, their first cells tell.
 
     Raises:
         InputError: as `read_csv`, when the chunk at fault is reached.
@@ -51,7 +51,7 @@ def csv_chunks(path: Path, rows: int, columns: Sequence[str] | None, others: Seq
     from pyarrow import csv as arrow_csv
 
     delimiter, names = _header(path)
-    numbers = [name for name in names if name not in others] if columns is None else columns
+    numbers = [name for name in (columns or names) if name not in others]
     with _whole(path):
         reader = arrow_csv.open_csv(path, **_options(pa, arrow_csv, delimiter, names, numbers))
     start = 0

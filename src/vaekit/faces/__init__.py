@@ -1,0 +1,1 @@
+"""What people touch: the Python face, the estimators and the command."""

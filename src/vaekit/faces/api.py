@@ -1,0 +1,210 @@
+"""The Python face: give it data, get a trained VAE."""
+
+from pathlib import Path
+from typing import Any, Sequence
+
+import torch
+from torch import nn
+
+from vaekit.core.errors import InputError
+from vaekit.core.modality import Modality
+from vaekit.core.records import Records
+from vaekit.core.system import System, build
+from vaekit.data import open_records
+from vaekit.faces.fitted import FittedVAE
+from vaekit.faces.preparing import BOOK, Arguments, Parts, divide, fingerprint, kind_of, prepare, sorted_arguments
+from vaekit.operations import load_system, save_system
+from vaekit.operations.store import read_json, write_json
+from vaekit.training import History, Settings
+from vaekit.training import fit as run_training
+from vaekit.training.progress import Hook
+
+__all__ = ["fit", "load", "modality", "resume", "train"]
+
+_RUN, _HISTORY = "run.json", "history.json"
+
+
+def fit(
+    data: Any, recipe: str = "vae", *, labels: Any = None, condition: Any = None, kind: str = "auto", validation: float = 0.1,
+    test: float = 0.1, run: str | Path | None = None, hooks: Sequence[Hook] = (), **arguments: Any,
+) -> FittedVAE:
+    """Train a named system on a person's own data.
+
+    Arguments:
+        data: a path, a name of the catalogue, an array, a tensor or a frame.
+        recipe: a name in the book, see `vae recipes`.
+        labels: a column, a path or values; only measured with, never learnt from, unless the recipe asks for them.
+        condition: columns, `"label"`, a path or values: what the model is told of each row, and can be told when generating.
+        kind: `vector`, `image`, or `auto`: by the shape of the data.
+        validation: fraction of the rows to stop early by.
+        test: fraction of the rows that `evaluate` measures on.
+        run: folder for checkpoints and results; None = nothing is written.
+        hooks: who watches.
+        arguments: of the recipe (`latent`, `likelihood`, `hidden`, ...), of the data (`binarise`, `gaps`, ...) and of training
+            (`epochs`, `minutes`, `batch`, `rate`, `seed`, ...).
+
+    Returns:
+        The trained system with its verbs.
+
+    Raises:
+        InputError: where the data or an argument is wrong; one line that says what, where and what to do.
+    """
+    records = open_records(data, labels, condition)
+    kind = kind_of(records) if kind == "auto" else kind
+    told = sorted_arguments(recipe, kind, arguments)
+    facts = {
+        "source": _source(data, records), "rows": records.rows, "fingerprint": fingerprint(records), "validation": validation, "test": test,
+        "seed": told.settings.seed, "labels": _nameable(labels), "condition": _nameable(condition), "columns": list(records.columns),
+        "condition_columns": list(records.condition_columns), "format": records.format,
+    }
+    made, parts = _made(records, recipe, kind, told, facts)
+    folder = None if run is None else Path(run)
+    if folder is not None:
+        _begin(folder, facts, recipe, kind, arguments)
+    return _trained(made, parts, told.settings, folder, False, hooks)
+
+
+def resume(run: str | Path, data: Any = None, hooks: Sequence[Hook] = (), **handed: Any) -> FittedVAE:
+    """Go on with a run that was stopped, from its last checkpoint, to the weights that it would have reached.
+
+    Arguments:
+        run: the run's folder.
+        data: the same data; None = opened from where the run found it.
+        hooks: who watches.
+        handed: the person's own `reader` and `writer`, where the run had them.
+
+    Raises:
+        InputError: where the folder holds no run, or the data is not the same.
+    """
+    folder = Path(run)
+    begun = read_json(folder / _RUN)
+    facts = begun["data"]
+    records = _reopened(facts, data)
+    told = sorted_arguments(begun["recipe"], begun["kind"], {**begun["arguments"], **handed})
+    made, parts = _made(records, begun["recipe"], begun["kind"], told, facts)
+    return _trained(made, parts, told.settings, folder, True, hooks)
+
+
+def train(system: System, data: Any, *, labels: Any = None, condition: Any = None, validation: float = 0.1, test: float = 0.1,
+          run: str | Path | None = None, hooks: Sequence[Hook] = (), **settings: Any) -> FittedVAE:
+    """Train a system that was composed by hand.
+
+    Arguments:
+        system: its modality has been fitted, see `modality`.
+        data: as for `fit`.
+        labels: as for `fit`.
+        condition: as for `fit`.
+        validation: fraction of the rows to stop early by.
+        test: fraction of the rows that `evaluate` measures on.
+        run: folder for checkpoints; None = nothing is written.
+        hooks: who watches.
+        settings: of training (`epochs`, `minutes`, `batch`, `rate`, `seed`, ...).
+    """
+    checked = Settings.checked(**settings)
+    records = open_records(data, labels, condition)
+    facts = {"source": _source(data, records), "rows": records.rows, "fingerprint": fingerprint(records)}
+    divided = divide(records, validation, test, checked.seed)
+    parts = Parts(*(system.modality.store(part) for part in divided), facts)
+    return _trained(system, parts, checked, None if run is None else Path(run), False, hooks)
+
+
+def modality(data: Any, *, labels: Any = None, condition: Any = None, kind: str = "auto", **arguments: Any) -> Modality:
+    """A modality fitted to data, for a system that is composed by hand.
+
+    Arguments:
+        data: as for `fit`.
+        labels: as for `fit`.
+        condition: as for `fit`.
+        kind: `vector`, `image`, or `auto`: by the shape of the data.
+        arguments: of the modality (`likelihood`, `binarise`, `gaps`, ...).
+    """
+    records = open_records(data, labels, condition)
+    return prepare(records, kind_of(records) if kind == "auto" else kind, arguments)
+
+
+def load(path: str | Path, *, reader: nn.Module | None = None, writer: nn.Module | None = None) -> FittedVAE:
+    """A trained system from its folder.
+
+    Arguments:
+        path: the folder of a run, or one that `save` wrote.
+        reader: the person's own encoder, where the system was trained with one; its weights come from the file.
+        writer: the person's own decoder, likewise.
+
+    Raises:
+        InputError: where a file is missing, damaged, changed or newer than this program.
+    """
+    folder = Path(path)
+    handed = {name: module for name, module in (("reader", reader), ("writer", writer)) if module is not None}
+    system = load_system(folder, BOOK, **handed)
+    history = History.from_json(read_json(folder / _HISTORY)) if (folder / _HISTORY).exists() else History()
+    return FittedVAE(system, history, read_json(folder / "system.json")["data"], None, folder)
+
+
+def held_out(fitted: FittedVAE) -> Parts:
+    """The parts of the data that a system was trained on, opened again where they are not at hand.
+
+    Raises:
+        InputError: where the data cannot be opened again, or has changed.
+    """
+    if fitted.parts is not None:
+        return Parts(**fitted.parts, facts=dict(fitted.data))  # type: ignore[arg-type]
+    facts = fitted.data
+    records = _reopened(dict(facts), None)
+    divided = divide(records, facts["validation"], facts["test"], facts["seed"])
+    return Parts(*(fitted.system.modality.store(part) for part in divided), dict(facts))
+
+
+def _made(records: Records, recipe: str, kind: str, told: Arguments, facts: dict[str, Any]) -> tuple[System, Parts]:
+    divided = divide(records, facts["validation"], facts["test"], facts["seed"])
+    fitted = prepare(divided[0], kind, told.modality)
+    parts = Parts(*(fitted.store(part) for part in divided), facts)
+    with torch.random.fork_rng():
+        torch.manual_seed(told.settings.seed)
+        return build(BOOK, recipe, fitted, **told.recipe), parts
+
+
+def _trained(system: System, parts: Parts, settings: Settings, folder: Path | None, go_on: bool, hooks: Sequence[Hook]) -> FittedVAE:
+    history = run_training(system, parts.feed(system.modality, settings), settings, folder, go_on, hooks)
+    system.model.to("cpu")
+    at_hand = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    fitted = FittedVAE(system, history, {**parts.facts, "settings": settings.model_dump()}, at_hand, folder)
+    if folder is not None and system.recipe:
+        write_json(folder / _HISTORY, history.to_json())
+        save_system(system, folder, fitted.data)
+    return fitted
+
+
+def _begin(folder: Path, facts: dict[str, Any], recipe: str, kind: str, arguments: dict[str, Any]) -> None:
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder}: already holds a run or other files; give another folder, go on with resume, or remove it first")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}); give another folder") from error
+    kept = {name: value for name, value in arguments.items() if not isinstance(value, nn.Module)}
+    write_json(folder / _RUN, {"recipe": recipe, "kind": kind, "arguments": kept, "data": facts})
+
+
+def _source(data: Any, records: Records) -> str | None:
+    """Where the data can be opened again; None for values in memory."""
+    if isinstance(data, Path):
+        return str(data)
+    return data if isinstance(data, str) else None
+
+
+def _nameable(given: Any) -> Any:
+    """A label or condition as it can be asked for again: a name or names; None for values in memory."""
+    if isinstance(given, Path):
+        return str(given)
+    if isinstance(given, (list, tuple)) and all(isinstance(name, str) for name in given):
+        return list(given)
+    return given if isinstance(given, str) else None
+
+
+def _reopened(facts: dict[str, Any], data: Any) -> Records:
+    if data is None and facts.get("source") is None:
+        raise InputError("the model was trained on values in memory, which are gone: give the data")
+    records = open_records(facts["source"] if data is None else data, facts["labels"], facts["condition"])
+    if fingerprint(records) != facts["fingerprint"]:
+        raise InputError(f"{records.source}: is not the data of this run (its values differ): give the data that it was trained on")
+    return records

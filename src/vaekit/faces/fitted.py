@@ -1,0 +1,201 @@
+"""A trained system with its verbs: each one line onto a task."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+import numpy as np
+from torch import Tensor
+
+from vaekit import tasks
+from vaekit.core.errors import InputError
+from vaekit.core.records import Records
+from vaekit.core.system import System
+from vaekit.data import open_records
+from vaekit.operations import save_system
+from vaekit.training import History
+
+__all__ = ["FittedVAE"]
+
+
+@dataclass
+class FittedVAE:
+    """A trained system: generate, reconstruct, encode, score and the rest, on a person's own values.
+
+    Arguments:
+        system: model, stages and modality.
+        history: what training measured.
+        data: facts about the training data: source, rows, parts, fingerprint.
+        parts: stored tensors by part (`train`, `validation`, `test`), where the data is at hand.
+        folder: where it was trained or loaded from.
+    """
+
+    system: System
+    history: History
+    data: Mapping[str, Any]
+    parts: Mapping[str, Mapping[str, Tensor]] | None = None
+    folder: Path | None = None
+
+    def generate(
+        self, count: int, condition: Any = None, temperature: float = 1.0, seed: int = 0, mean: bool = False
+    ) -> np.ndarray:
+        """New rows in the data's own units, `(count, ...)`.
+
+        Arguments:
+            count: how many.
+            condition: what they are to be, where the model has a condition: a value, a value a row, or a mapping.
+            temperature: spread of the latents; 1 = the prior itself.
+            seed: the same seed gives the same rows.
+            mean: the likelihood's centre instead of a draw from it.
+
+        Raises:
+            InputError: where the count, the condition or the temperature is wrong, or the model has nothing to draw from.
+        """
+        return tasks.generate(self.system, count, condition, temperature, seed, mean)
+
+    def reconstruct(self, data: Any, condition: Any = None, seed: int = 0) -> np.ndarray:
+        """Rows as the model sees them, `(N, ...)`, in the data's own units.
+
+        Arguments:
+            data: anything that can be opened.
+            condition: of each row, where the model has a condition.
+            seed: of the draws.
+        """
+        return tasks.reconstruct(self.system, self.store(data, condition), seed)
+
+    def encode(self, data: Any, condition: Any = None, seed: int = 0) -> tasks.Encoding:
+        """Each row's latent: `mean`, `spread` (standard deviation) and one `sample`, each `(N, latent)`.
+
+        Arguments:
+            data: anything that can be opened.
+            condition: of each row, where the model has a condition.
+            seed: of the sample.
+        """
+        return tasks.encode(self.system, self.store(data, condition), seed)
+
+    def decode(self, z: np.ndarray, condition: Any = None) -> np.ndarray:
+        """The centre of p(x|z), `(N, ...)`, in the data's own units.
+
+        Arguments:
+            z: `(N, latent)`.
+            condition: of each row, where the model has a condition.
+        """
+        return tasks.decode(self.system, z, condition)
+
+    def score(self, data: Any, condition: Any = None, particles: int = 16, seed: int = 0) -> tasks.Scores:
+        """Each row's bound on log p(x): `nats` and `bits_per_dimension`, `(N,)`, in the data's own units.
+
+        Arguments:
+            data: anything that can be opened.
+            condition: of each row, where the model has a condition.
+            particles: importance samples a row; more are closer to log p(x).
+            seed: of the noise, which belongs to each row: order and batch size do not matter.
+        """
+        return tasks.score(self.system, self.store(data, condition), particles, seed)
+
+    def interpolate(self, start: Any, end: Any, steps: int = 8, path: str = "linear", condition: Any = None) -> np.ndarray:
+        """Ways from one row to another through the latent space, `(N, steps, ...)`.
+
+        Arguments:
+            start: rows to begin at.
+            end: as many rows to end at.
+            steps: points on each way, ends included.
+            path: `linear` or `spherical`.
+            condition: of each row, where the model has a condition.
+        """
+        return tasks.interpolate(self.system, self.store(start, condition), self.store(end, condition), steps, path)
+
+    def traverse(
+        self, data: Any = None, dimensions: Sequence[int] | None = None, span: tuple[float, float] = (-3.0, 3.0), steps: int = 9,
+        condition: Any = None,
+    ) -> np.ndarray:
+        """One latent coordinate moved at a time, `(dimensions, steps, ...)`.
+
+        Arguments:
+            data: the row to begin at, the first of these; None = the prior's centre.
+            dimensions: which coordinates; None = all.
+            span: first and last value.
+            steps: how many values.
+            condition: what the row is, where the model has a condition.
+        """
+        rows = None if data is None else self.store(data, condition)
+        return tasks.traverse(self.system, rows, dimensions, span, steps, condition if data is None else None)
+
+    def denoise(self, data: Any, condition: Any = None, draws: int = 16, seed: int = 0) -> np.ndarray:
+        """Rows with what the model takes for noise removed: the mean reconstruction over draws of the latent.
+
+        Arguments:
+            data: anything that can be opened.
+            condition: of each row, where the model has a condition.
+            draws: latents a row.
+            seed: of the draws.
+        """
+        return tasks.denoise(self.system, self.store(data, condition), draws, seed)
+
+    def evaluate(self, data: Any = None, particles: int = 100, baseline: bool = True, seed: int = 0, progress: Any = None) -> dict[str, Any]:
+        """Everything that is measured of the model, as JSON values: each figure with its unit and protocol.
+
+        Arguments:
+            data: rows to measure on; None = the test rows that were held out from training.
+            particles: importance samples a row for the likelihood.
+            baseline: also train a plain autoencoder in the same way and measure it.
+            seed: of the draws.
+            progress: called with a word and a fraction as the work goes on.
+        """
+        from vaekit.faces.measuring import measured
+
+        return measured(self, data, particles, baseline, seed, progress)[0]
+
+    def report(self, path: str | Path, data: Any = None, particles: int = 100, seed: int = 0, progress: Any = None) -> dict[str, Any]:
+        """Measure the model and write `report.html`, one self-contained file, with `metrics.json` beside it.
+
+        Arguments:
+            path: the page's path.
+            data: rows to measure on; None = the test rows that were held out from training.
+            particles: importance samples a row for the likelihood.
+            seed: of the draws.
+            progress: called with a word and a fraction as the work goes on.
+        """
+        from vaekit.faces.measuring import reported
+
+        return reported(self, Path(path), data, particles, seed, progress)
+
+    def describe(self) -> str:
+        """The pipeline in words: data, encoder, latent, decoder, likelihood, objective, with shapes and parameter counts."""
+        from vaekit.faces.describing import in_words
+
+        return in_words(self.system)
+
+    def save(self, path: str | Path) -> None:
+        """Write the system into a folder that `vaekit.load` reads.
+
+        Raises:
+            InputError: where the system has no name in the book, or the folder cannot be written.
+        """
+        save_system(self.system, Path(path), self.data)
+
+    def store(self, data: Any, condition: Any = None) -> dict[str, Tensor]:
+        """A person's values as the tensors that tasks read.
+
+        Raises:
+            InputError: where the values do not fit what the model was trained on, or a condition is missing.
+        """
+        if isinstance(data, Mapping) and "x" in data and isinstance(data["x"], Tensor):
+            return dict(data)
+        names = self.data.get("condition_columns") if condition is None else None
+        records = self._opened(data, condition, names)
+        return self.system.modality.store(records)
+
+    def _opened(self, data: Any, condition: Any, names: Sequence[str] | None) -> Records:
+        modality = self.system.modality
+        label = self.data.get("label_column")
+        if isinstance(data, (list, tuple)):
+            data = np.asarray(data)
+        if isinstance(data, np.ndarray) and data.shape == tuple(modality.raw_event):  # type: ignore[attr-defined]
+            raise InputError(f"data is one row of shape {data.shape}; give rows, such as data[None]")
+        wanted = condition if condition is not None else (list(names) if names and modality.condition_width else None)
+        single = wanted is not None and condition is not None and np.ndim(condition) == 0 and not isinstance(condition, (str, Path))
+        records = open_records(data, label, None if single else wanted)
+        if single:
+            records = replace(records, condition=np.full((records.rows, 1), condition))
+        return records

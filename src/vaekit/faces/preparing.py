@@ -1,0 +1,126 @@
+"""From what a person has to what a run reads: records, a fitted modality, and three disjoint parts."""
+
+import hashlib
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any, Mapping
+
+import numpy as np
+from torch import Tensor
+
+from vaekit.core.errors import InputError, nearest
+from vaekit.core.modality import Modality
+from vaekit.core.records import Records
+from vaekit.core.system import Book
+from vaekit.data import split
+from vaekit.data.loading import Loader
+from vaekit.modalities import MODALITIES
+from vaekit.modalities.architecture import Architecture
+from vaekit.recipes import RECIPES
+from vaekit.training import Settings
+
+__all__ = ["BOOK", "Arguments", "Parts", "divide", "fingerprint", "prepare", "sorted_arguments"]
+
+BOOK = Book(RECIPES, MODALITIES)  # type: ignore[arg-type]
+
+# Rows that a measurement takes at once; large, since nothing is kept for a gradient.
+_MEASURED = 1024
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """A person's arguments, each where it belongs."""
+
+    modality: dict[str, Any]
+    recipe: dict[str, Any]
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A data set, prepared: stored tensors of three disjoint parts.
+
+    Arguments:
+        train: to learn from.
+        validation: to stop early by.
+        test: never touched while training.
+        facts: what was split and how, as JSON.
+    """
+
+    train: Mapping[str, Tensor]
+    validation: Mapping[str, Tensor]
+    test: Mapping[str, Tensor]
+    facts: dict[str, Any]
+
+    def feed(self, modality: Modality, settings: Settings) -> "_Feed":
+        """What a run reads."""
+        return _Feed(
+            Loader(self.train, modality, settings.batch, settings.seed), Loader(self.validation, modality, _MEASURED, settings.seed)
+        )
+
+
+@dataclass(frozen=True)
+class _Feed:
+    train: Loader
+    validation: Loader
+
+
+def sorted_arguments(recipe: str, kind: str, given: Mapping[str, Any]) -> Arguments:
+    """Tell a person's arguments apart by whom they are for.
+
+    Arguments:
+        recipe: the recipe's name.
+        kind: the modality's name.
+        given: everything the person said.
+
+    Raises:
+        InputError: where a name belongs to none of them; suggests the nearest of all.
+    """
+    made = BOOK.recipe(recipe)
+    of_modality = set(signature(BOOK.modality(kind)).parameters)
+    of_settings = set(Settings.model_fields)
+    of_recipe = {n for n, p in signature(made).parameters.items() if p.kind is p.KEYWORD_ONLY or p.kind is p.POSITIONAL_OR_KEYWORD}
+    of_recipe = (of_recipe | set(signature(BOOK.recipe("vae")).parameters) | set(Architecture.__dataclass_fields__)) - {"modality", "network"}
+    of_recipe |= {"network"}
+    known = of_modality | of_settings | of_recipe
+    for name in given:
+        if name not in known:
+            raise InputError(f"option {name!r} is unknown for recipe '{recipe}' on modality '{kind}': {nearest(name, known)}")
+    settings = Settings.checked(**{n: v for n, v in given.items() if n in of_settings})
+    modality = {n: v for n, v in given.items() if n in of_modality}
+    rest = {n: v for n, v in given.items() if n not in of_settings and n not in of_modality}
+    return Arguments(modality, rest, settings)
+
+
+def kind_of(records: Records) -> str:
+    """The modality that fits the shape of the records: `image` from three axes on, else `vector`."""
+    return "image" if records.x.ndim > 2 else "vector"
+
+
+def prepare(records: Records, kind: str, arguments: Mapping[str, Any]) -> Modality:
+    """A modality fitted to training rows.
+
+    Raises:
+        InputError: where an argument is unknown or the rows cannot be used.
+    """
+    return BOOK.modality(kind)(**arguments).fit(records)
+
+
+def divide(records: Records, validation: float, test: float, seed: int) -> tuple[Records, Records, Records]:
+    """Training, validation and test rows, stratified by label where there is one.
+
+    Raises:
+        InputError: where there are too few rows, or a fraction is out of range.
+    """
+    if records.rows < 4:
+        raise InputError(f"{records.source}: {records.rows} row{'s' * (records.rows != 1)}; a model needs at least 4 to learn from and be measured on")
+    parts = split(records.rows, records.label, validation, test, seed)
+    return records.take(parts.train), records.take(parts.validation), records.take(parts.test)
+
+
+def fingerprint(records: Records) -> str:
+    """A SHA-256 of the values, so that a report can say which data it speaks of."""
+    digest = hashlib.sha256(f"{records.x.shape} {records.x.dtype}".encode())
+    for start in range(0, records.rows, 8192):
+        digest.update(np.ascontiguousarray(records.x[start : start + 8192]).tobytes())
+    return digest.hexdigest()

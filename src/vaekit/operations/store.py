@@ -1,0 +1,127 @@
+"""A trained system on disk: JSON and safetensors, nothing that can execute.
+
+    system.json           format, recipe and its arguments, modality and what it fitted, versions, the weights' checksum
+    weights.safetensors   each tensor once
+
+The weights are written first and `system.json` last, each whole or not at all; a folder without `system.json` is not a system.
+"""
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Mapping
+
+import torch
+
+from vaekit.core.errors import InputError
+from vaekit.core.files import whole_file
+from vaekit.core.system import Book, System, build
+from vaekit.training.archive import checksum, load_tensors, save_tensors
+
+__all__ = ["FORMAT", "load_system", "read_json", "save_system", "write_json"]
+
+FORMAT = 1
+_SYSTEM, _WEIGHTS = "system.json", "weights.safetensors"
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write JSON atomically, readable by a person."""
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=1, allow_nan=True) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        InputError: where the file is missing or not JSON.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; is {path.parent} the folder of a finished run?")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid JSON ({error}); the file is damaged, restore it or train again") from error
+
+
+def save_system(system: System, folder: Path, data: Mapping[str, Any] | None = None) -> None:
+    """Write a system into a folder.
+
+    Arguments:
+        system: made by `build`.
+        folder: made where it is missing.
+        data: facts about the training data, as JSON: source, rows, fingerprint.
+
+    Raises:
+        InputError: where the system was composed by hand, so that its file could not make it again; says how to name it.
+    """
+    if not system.recipe:
+        raise InputError(
+            "this system was composed by hand, so a file could not make it again: put its making into a function, decorate it with "
+            "@vaekit.register, and build it by that name"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / _WEIGHTS
+    save_tensors(weights, system.model.state_dict(), {"recipe": system.recipe})
+    modality = system.modality
+    write_json(folder / _SYSTEM, {
+        "format": FORMAT,
+        "recipe": system.recipe, "arguments": dict(system.arguments), "handed": list(system.handed),
+        "modality": {"name": modality.name, "arguments": modality.arguments, "state": modality.state},
+        "data": dict(data or {}),
+        "weights": {"file": _WEIGHTS, "sha256": checksum(weights)},
+        "versions": {"vaekit": _version("vaekit"), "torch": torch.__version__, "python": platform.python_version()},
+    })
+
+
+def load_system(folder: Path, book: Book, **handed: Any) -> System:
+    """Read a system from a folder.
+
+    Arguments:
+        folder: where it was saved.
+        book: the recipes and modalities that a file may name.
+        handed: what the file could not hold: a person's own `reader` and `writer`.
+
+    Raises:
+        InputError: where a file is missing, damaged, changed, newer than this program, or asks for what was not handed in.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give the folder of a finished run")
+    facts = read_json(folder / _SYSTEM)
+    if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
+        raise InputError(f"{folder / _SYSTEM}: not a system's file; restore it or train again")
+    if facts["format"] > FORMAT:
+        raise InputError(
+            f"{folder / _SYSTEM}: has format {facts['format']}, newer than this vaekit reads ({FORMAT}): upgrade vaekit to load it"
+        )
+    _same_handed(folder, facts["handed"], handed)
+    weights = folder / _WEIGHTS
+    if weights.is_file() and checksum(weights) != facts["weights"]["sha256"]:
+        raise InputError(f"{weights}: does not match its checksum in {_SYSTEM}, so it was damaged or replaced; nothing was loaded")
+    tensors, _ = load_tensors(weights)
+    modality = book.modality(facts["modality"]["name"])(**facts["modality"]["arguments"])
+    modality.state = facts["modality"]["state"]
+    system = build(book, facts["recipe"], modality, **facts["arguments"], **handed)
+    try:
+        system.model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise InputError(f"{weights}: does not fit the recipe '{facts['recipe']}' ({str(error).splitlines()[-1].strip()})") from error
+    system.model.eval()
+    return system
+
+
+def _same_handed(folder: Path, wanted: list[str], given: Mapping[str, Any]) -> None:
+    missing = [name for name in wanted if given.get(name) is None]
+    extra = [name for name, value in given.items() if value is not None and name not in wanted]
+    if missing:
+        raise InputError(f"{folder}: was trained with a network of its own: hand it in again with {missing[0]}=")
+    if extra:
+        raise InputError(f"{folder}: was trained without {extra[0]}=; leave it out")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
