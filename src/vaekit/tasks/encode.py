@@ -1,0 +1,54 @@
+r"""From values to latents: the posterior q(z|x, c) by its centre, its standard deviation and one draw."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaekit.core import dispatch
+from vaekit.core.choose import from_posterior
+from vaekit.core.system import System
+from vaekit.tasks.walk import Rows, at_rest, batches, layout, noise_of
+
+__all__ = ["Encoding", "encode"]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Where rows lie in the latent space.
+
+    Arguments:
+        mean: centre of each posterior, `(N, latent)`.
+        spread: its standard deviation, `(N, latent)`; 0 where the code is a point.
+        sample: one draw from it, `(N, latent)`.
+    """
+
+    mean: np.ndarray
+    spread: np.ndarray
+    sample: np.ndarray
+
+
+def encode(system: System, rows: Rows, seed: int = 0) -> Encoding:
+    """The posterior of each row; the latents of several sites stand side by side.
+
+    A row's draw depends on the row and the seed alone, so rows may be given in any order and in any number of calls.
+
+    Arguments:
+        system: fitted.
+        rows: stored by the system's modality.
+        seed: of the draws.
+
+    Raises:
+        InputError: where there are no rows.
+    """
+    places = layout(system)
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    with at_rest(system, seed):
+        for batch in batches(system, rows, seed):
+            trace = system.model(batch, from_posterior(1, noise_of(batch, seed)))
+            means = {name: dispatch.centre(site.posterior) for name, site in trace.sites.items()}
+            spreads = {name: site.posterior.stddev for name, site in trace.sites.items()}
+            draws = {name: site.z for name, site in trace.sites.items()}
+            found.append(tuple(places.join(values).squeeze(0).cpu() for values in (means, spreads, draws)))  # type: ignore[arg-type]
+    return Encoding(*(torch.cat(parts).numpy() for parts in zip(*found)))

@@ -1,0 +1,69 @@
+r"""What one latent coordinate does: it moves, the others stay.
+
+    z_j = m_j + t s_j,  t from span[0] to span[1];   z_i (i != j) = that of the row, or m_i
+
+m and s are the prior's centre and deviation.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaekit.core import dispatch
+from vaekit.core.batch import Batch
+from vaekit.core.choose import centre
+from vaekit.core.errors import InputError
+from vaekit.core.system import System
+from vaekit.tasks.decode import write
+from vaekit.tasks.encode import encode
+from vaekit.tasks.walk import Layout, Rows, at_rest, count, layout
+
+__all__ = ["traverse"]
+
+
+def traverse(
+    system: System, rows: Rows | None = None, condition: Any = None, dimensions: Sequence[int] | None = None,
+    span: tuple[float, float] = (-3.0, 3.0), steps: int = 7, seed: int = 0,
+) -> np.ndarray:
+    """Values along each latent coordinate, `(N, dimensions, steps, *event)`, in the data's own units.
+
+    Arguments:
+        system: fitted.
+        rows: N rows to start from, stored by the system's modality; None = the prior's centre, N = 1.
+        condition: as a person names it, where there are no rows.
+        dimensions: which coordinates, from 0; None = all.
+        span: from where to where, in standard deviations of the prior.
+        steps: values a coordinate, 2 or more.
+        seed: of what is redrawn each time a row is seen.
+
+    Raises:
+        InputError: where a coordinate does not exist, there are fewer than two steps, or the condition is missing or unknown.
+    """
+    places = layout(system)
+    chosen = list(range(places.width)) if dimensions is None else [int(d) for d in dimensions]
+    wrong = [d for d in chosen if not 0 <= d < places.width]
+    if wrong or not chosen:
+        raise InputError(f"dimension {wrong[0] if wrong else '(none)'} is not one of the latent's 0..{places.width - 1}")
+    if steps < 2:
+        raise InputError(f"steps must be 2 or more, not {steps}")
+    given = system.modality.condition(condition, 1) if rows is None else rows.get("condition")
+    middle, deviation = _prior(system, places, given, 1 if rows is None else count(rows))
+    start = middle if rows is None else torch.from_numpy(encode(system, rows, seed).mean)
+    z = start[:, None, None].repeat(1, len(chosen), steps, 1)
+    for place, d in enumerate(chosen):
+        z[:, place, :, d] = middle[:, d, None] + deviation[:, d, None] * torch.linspace(*span, steps)
+    repeated = None if given is None else given.cpu().repeat_interleave(len(chosen) * steps, dim=0)
+    values = system.modality.to_raw(write(system, z.flatten(0, 2), repeated))
+    return values.reshape(*z.shape[:3], *values.shape[1:])
+
+
+def _prior(system: System, places: Layout, condition: Tensor | None, rows: int) -> tuple[Tensor, Tensor]:
+    """The prior's centre and deviation, each `(rows, latent)`."""
+    with at_rest(system) as device:
+        trace = system.model(Batch(condition=None if condition is None else condition.to(device), size=rows), centre())
+        both = ({n: f(s.prior).expand_as(s.z) for n, s in trace.sites.items()} for f in (dispatch.centre, lambda prior: prior.stddev))
+        middle, deviation = (places.join(values).squeeze(0).cpu() for values in both)
+    return middle, deviation

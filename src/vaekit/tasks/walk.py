@@ -1,0 +1,187 @@
+r"""How every task goes over rows: in chunks of bounded memory, with the model at rest and seeded.
+
+    rows a chunk = values / (values a row * particles)
+
+A walk's memory is that of its widest layer, so chunks are bounded by values and, for narrow rows under wide layers, by rows.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from math import prod
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from vaekit.core import dispatch
+from vaekit.core.batch import Batch
+from vaekit.core.choose import centre
+from vaekit.core.errors import InputError
+from vaekit.core.noise import RowNoise
+from vaekit.core.system import System
+
+__all__ = [
+    "Layout", "Progress", "Rows", "at_rest", "batches", "chunk", "count", "device_of", "has_density", "layout", "needs_density", "noise_of",
+    "silent", "value",
+]
+
+Rows: TypeAlias = Mapping[str, Tensor]
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Told what is being done, how many rows are done, and how many there are."""
+
+_VALUES = 1 << 20
+_ROWS = 8192
+
+
+def silent(doing: str, done: int, total: int) -> None:
+    """The progress that nobody watches."""
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's numbers are."""
+    return next((t.device for t in chain(model.parameters(), model.buffers())), torch.device("cpu"))
+
+
+@contextmanager
+def at_rest(system: System, seed: int = 0) -> Iterator[torch.device]:
+    """The model in eval mode, no gradient, torch's generator seeded; afterwards all three as they were.
+
+    Arguments:
+        system: whose model is used.
+        seed: of every draw made inside.
+
+    Returns:
+        The model's device.
+    """
+    modes = [(part, part.training) for part in system.model.modules()]
+    device = device_of(system.model)
+    system.model.eval()
+    try:
+        with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            yield device
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def count(rows: Rows) -> int:
+    """How many rows there are.
+
+    Raises:
+        InputError: where there are none.
+    """
+    found = len(rows["x"])
+    if not found:
+        raise InputError("there are no rows: give at least one")
+    return found
+
+
+def chunk(system: System, particles: int = 1, values: int = _VALUES) -> int:
+    """Rows of a chunk, so that rows x particles x values a row stays bounded.
+
+    Arguments:
+        system: whose rows they are.
+        particles: draws a row that are held together.
+        values: how many numbers a chunk of data may hold.
+    """
+    return max(min(values // (prod(system.modality.event) * particles), _ROWS), 1)
+
+
+def batches(system: System, rows: Rows, seed: int = 0, size: int = 0) -> Iterator[Batch]:
+    """Every row once, in order, on the model's device; redraws depend on the row and the seed alone.
+
+    Arguments:
+        system: whose modality makes the batches.
+        rows: stored tensors.
+        seed: of the redraws.
+        size: rows a batch; 0 = as many as memory should hold.
+
+    Raises:
+        InputError: where there are no rows.
+    """
+    total, device = count(rows), device_of(system.model)
+    size = size or chunk(system)
+    for start in range(0, total, size):
+        batch = system.modality.batch({name: values[start : start + size].to(device) for name, values in rows.items()})
+        yield system.modality.redraw(batch, noise_of(batch, seed))
+
+
+def noise_of(batch: Batch, seed: int) -> RowNoise:
+    """Uniforms that depend on each row of a batch and the seed alone.
+
+    Raises:
+        ValueError: where the batch has no x.
+    """
+    if batch.x is None:
+        raise ValueError("a batch without x has no rows to key noise by")
+    return RowNoise(batch.x, seed)
+
+
+def value(likelihood: Distribution, mean: bool) -> Tensor:
+    """x of a likelihood with one particle, `(B, *event)`: its centre, or a draw."""
+    return (dispatch.centre(likelihood) if mean else likelihood.sample()).squeeze(0)
+
+
+def has_density(system: System) -> bool:
+    """Whether every latent is drawn from a density, so that the model has a likelihood bound and a prior to draw from."""
+    with at_rest(system) as device:
+        trace = system.model(system.modality.example(1).to(device), centre())
+    return all(site.random for site in trace.sites.values())
+
+
+def needs_density(system: System, lacking: str) -> None:
+    """Refuse a model whose code is a point.
+
+    Arguments:
+        system: to be asked.
+        lacking: what such a model does not have.
+
+    Raises:
+        InputError: where a latent has no density.
+    """
+    if not has_density(system):
+        raise InputError(f"{system.recipe or 'this model'} has {lacking}, because its code is a point without a density: use vae")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the latents of all sites lie side by side in one row of numbers.
+
+    Arguments:
+        shapes: site -> shape of one row's latent, in the order they are decided.
+    """
+
+    shapes: Mapping[str, torch.Size]
+
+    @property
+    def width(self) -> int:
+        """Numbers a row."""
+        return sum(shape.numel() for shape in self.shapes.values())
+
+    def join(self, latents: Mapping[str, Tensor]) -> Tensor:
+        """Latents `(S, B, *latent)` by site as one tensor `(S, B, width)`."""
+        return torch.cat([latents[name].flatten(2) for name in self.shapes], dim=-1)
+
+    def split(self, z: Tensor) -> dict[str, Tensor]:
+        """The way back: `(S, B, width)` as latents by site.
+
+        Raises:
+            InputError: where the width is another.
+        """
+        if z.shape[-1] != self.width:
+            given, width = z.shape[-1], self.width
+            raise InputError(f"latents have {given} numbers a row, but the model has {width}: give arrays of shape (rows, {width})")
+        parts = z.split([shape.numel() for shape in self.shapes.values()], dim=-1)
+        return {name: part.unflatten(-1, shape) for (name, shape), part in zip(self.shapes.items(), parts)}
+
+
+def layout(system: System) -> Layout:
+    """The latents of a system."""
+    with at_rest(system) as device:
+        trace = system.model(system.modality.example(1).to(device), centre())
+    return Layout({name: site.z.shape[2:] for name, site in trace.sites.items()})
