@@ -1,4 +1,7 @@
-r"""Corrupted rows made clean: the mean over the posterior, E_q(z|x)[ E[x'|z, c] ] (Im, Ahn, Memisevic, Bengio 2015, arXiv:1511.06406)."""
+r"""Corrupted rows made clean: the mean over the posterior.
+
+    x' = E_{q(z|x, c)} E[x|z, c]          (Im, Ahn, Memisevic, Bengio 2015, arXiv:1511.06406)
+"""
 
 import numpy as np
 import torch

@@ -19,7 +19,9 @@ from vaekit.tasks.walk import Rows, count
 __all__ = ["interpolate"]
 
 
-def interpolate(system: System, start_rows: Rows, end_rows: Rows, steps: int = 8, path: str = "linear", seed: int = 0) -> np.ndarray:
+def interpolate(
+    system: System, start_rows: Rows, end_rows: Rows, steps: int = 8, path: str = "linear", seed: int = 0
+) -> np.ndarray:
     """Values on the way from each start to its end, `(N, steps, *event)`, in the data's own units; both ends are reconstructions.
 
     Where the model has a condition, it goes over in a straight line.
@@ -60,7 +62,7 @@ def _spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     cosine = torch.nn.functional.cosine_similarity(a, b, dim=-1).unsqueeze(-1)
     angle = cosine.clamp(-1, 1).acos()
     sine = angle.sin()
-    # Parallel ends span no angle, and opposite ones no plane: the straight line is the limit of the first and a choice for the second.
+    # Parallel ends span no angle, and opposite ones no plane: the first's limit is the straight line, and it serves the second.
     flat = sine < 1e-4
     around = (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / torch.where(flat, torch.ones_like(sine), sine)
     return torch.where(flat, _linear(a, b, t), around)

@@ -64,6 +64,6 @@ def _prior(system: System, places: Layout, condition: Tensor | None, rows: int) 
     """The prior's centre and deviation, each `(rows, latent)`."""
     with at_rest(system) as device:
         trace = system.model(Batch(condition=None if condition is None else condition.to(device), size=rows), centre())
-        both = ({n: f(s.prior).expand_as(s.z) for n, s in trace.sites.items()} for f in (dispatch.centre, lambda prior: prior.stddev))
-        middle, deviation = (places.join(values).squeeze(0).cpu() for values in both)
-    return middle, deviation
+        middle = {name: dispatch.centre(site.prior).expand_as(site.z) for name, site in trace.sites.items()}
+        deviation = {name: site.prior.stddev.expand_as(site.z) for name, site in trace.sites.items()}
+    return places.join(middle).squeeze(0).cpu(), places.join(deviation).squeeze(0).cpu()

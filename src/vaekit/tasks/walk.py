@@ -24,8 +24,8 @@ from vaekit.core.noise import RowNoise
 from vaekit.core.system import System
 
 __all__ = [
-    "Layout", "Progress", "Rows", "at_rest", "batches", "chunk", "count", "device_of", "has_density", "layout", "needs_density", "noise_of",
-    "silent", "value",
+    "Layout", "Progress", "Rows", "at_rest", "batches", "chunk", "count", "device_of", "has_density", "layout", "needs_density",
+    "noise_of", "silent", "value",
 ]
 
 Rows: TypeAlias = Mapping[str, Tensor]
