@@ -1,6 +1,6 @@
 r"""An exponential moving average of the weights.
 
-    a <- d a + (1 - d) w,   d = min(decay, (1 + n) / (10 + n)) after n steps          (Polyak, Juditsky 1992; the start as in TensorFlow's EMA)
+    a <- d a + (1 - d) w,   d = min(decay, (1 + n) / (10 + n)) after n steps          (Polyak, Juditsky 1992)
 
 Moved every few steps with the decay to that power: the same average, at a fraction of the memory traffic.
 """

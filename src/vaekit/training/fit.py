@@ -1,6 +1,7 @@
 """Train a system: its stages in order, on one device or several, from the start or from a checkpoint."""
 
 import logging
+import signal
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from vaekit.core.errors import InputError
+from vaekit.core.errors import InputError, WorkFailed
 from vaekit.core.system import System
 from vaekit.training.archive import load_tensors
 from vaekit.training.budget import Budget
@@ -50,9 +51,14 @@ def fit(
     fabric = _fabric(device, settings)
     if settings.devices == 1:
         return _train(fabric, system, feed, settings, folder, resume, hooks)
-    history, weights = fabric.launch(_in_each_process, system, feed, settings, folder, resume, hooks)
+    # Ctrl-C reaches every process: those that train save and end, and this one waits for them.
+    with Interrupt(signal.SIGINT):
+        outcome, weights = fabric.launch(_in_each_process, system, feed, settings, folder, resume, hooks)
+    if not isinstance(outcome, History):
+        raise outcome
     system.model.load_state_dict(weights)
-    return history
+    _finished(system)
+    return outcome
 
 
 def _fabric(device: str, settings: Settings) -> Fabric:
@@ -65,11 +71,19 @@ def _fabric(device: str, settings: Settings) -> Fabric:
         return Fabric(accelerator=device, devices=settings.devices, strategy=strategy, precision=precision_of(settings, device))  # type: ignore[arg-type]
 
 
-def _in_each_process(fabric: Fabric, *arguments: Any) -> tuple[History, dict[str, torch.Tensor]]:
-    """What every process of a run on several devices does; the first one's answer is the run's."""
+def _in_each_process(fabric: Fabric, *arguments: Any) -> tuple[History | BaseException, dict[str, torch.Tensor]]:
+    """What every process of a run on several devices does; the first one's answer is the run's, an error that speaks to a person too."""
     torch.set_num_threads(max(torch.get_num_threads() // fabric.world_size, 1))
-    history = _train(fabric, *arguments)
+    try:
+        history = _train(fabric, *arguments)
+    except (InputError, WorkFailed, KeyboardInterrupt) as stopped:
+        return stopped, {}
     return history, {n: v.cpu() for n, v in arguments[0].model.state_dict().items()}
+
+
+def _finished(system: System) -> None:
+    system.model.eval()
+    system.model.requires_grad_(True)
 
 
 def _train(
@@ -81,9 +95,10 @@ def _train(
     watching = hooks if fabric.is_global_zero else ()
     system.model.to(fabric.device)
     moved = _Feed(feed, fabric.device)
-    steps = None if settings.last_epoch is None else settings.last_epoch * moved.train.steps(fabric.world_size)
+    steps = settings.steps(moved.train.steps(fabric.world_size))
     compiled = compiles(settings, steps, fabric.device.type) if saved is None else saved[1]["history"]["machine"]["compiled"]
-    history.machine = {"device": fabric.device.type, "devices": fabric.world_size, "precision": str(fabric._precision.precision), "compiled": compiled}
+    precision = str(fabric._precision.precision)
+    history.machine = {"device": fabric.device.type, "devices": fabric.world_size, "precision": precision, "compiled": compiled}
     shares = sum(stage.share for stage in system.stages)
     with Interrupt() as interrupt, torch.random.fork_rng():
         torch.manual_seed(settings.seed + 7919 * fabric.global_rank)
@@ -100,8 +115,7 @@ def _train(
                 _continue(run, budget, saved)
                 saved = None
             run.go()
-    system.model.eval()
-    system.model.requires_grad_(True)
+    _finished(system)
     return history
 
 
@@ -109,7 +123,11 @@ def _continue(run: StageRun, budget: Budget, saved: tuple[dict[str, torch.Tensor
     try:
         run.load(*saved)
     except (RuntimeError, KeyError, ValueError) as error:
-        raise InputError(f"the checkpoint does not belong to this system ({str(error).splitlines()[0]}): resume with the run's own arguments") from error
+        reason = str(error).splitlines()[0]
+        raise InputError(f"the checkpoint does not belong to this system ({reason}): resume with the run's own arguments") from error
+    if run.fabric.global_rank:
+        # The checkpoint holds the first process's random state; the others must not draw the same noise.
+        torch.manual_seed(run.settings.seed + 7919 * run.fabric.global_rank + run.steps)
     budget.spent = saved[1]["seconds"]
 
 

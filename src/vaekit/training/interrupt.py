@@ -9,16 +9,21 @@ __all__ = ["Interrupt"]
 
 
 class Interrupt:
-    """A context in which Ctrl-C and SIGTERM are noted instead of raised; a second Ctrl-C is raised at once."""
+    """A context in which signals are noted instead of raised; a second one is raised at once.
 
-    def __init__(self) -> None:
+    Arguments:
+        signals: which; none = Ctrl-C and SIGTERM.
+    """
+
+    def __init__(self, *signals: signal.Signals) -> None:
+        self.signals = signals or (signal.SIGINT, signal.SIGTERM)
         self.asked = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Interrupt":
         # Only the main thread may handle signals; elsewhere the run simply cannot be asked to stop.
         if threading.current_thread() is threading.main_thread():
-            self._before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+            self._before = {s: signal.signal(s, self._note) for s in self.signals}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

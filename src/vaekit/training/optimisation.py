@@ -38,7 +38,9 @@ class Optimisation:
         self.settings = settings
         self.halvings = 0
         sides = [_groups(step.model.named_parameters()), _groups(step.objective.named_parameters())]
-        self.optimisers = [torch.optim.AdamW(side, lr=settings.rate, weight_decay=settings.weight_decay, fused=True) for side in sides if side]
+        self.optimisers = [
+            torch.optim.AdamW(side, lr=settings.rate, weight_decay=settings.weight_decay, fused=True) for side in sides if side
+        ]
         self.parameters = [p for optimiser in self.optimisers for group in optimiser.param_groups for p in group["params"]]
         self.named = {id(p): name for name, p in step.named_parameters()}
 
@@ -51,11 +53,18 @@ class Optimisation:
         return s.rate * max(rise, 1e-3) * fall * 0.5**self.halvings
 
     def norm(self) -> torch.Tensor:
-        """The gradient's norm before clipping, (); clips it."""
-        return nn.utils.clip_grad_norm_(self.parameters, self.settings.clip or math.inf, foreach=True)
+        """The norm of the whole gradient, ()."""
+        return nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None], foreach=True)
 
-    def step(self, progress: float) -> None:
-        """Move the weights along the gradient, and forget it."""
+    def step(self, progress: float, norm: torch.Tensor) -> None:
+        """Move the weights along the gradient, clipped, and forget it.
+
+        Arguments:
+            progress: fraction of the stage that is done.
+            norm: of the whole gradient.
+        """
+        if self.settings.clip:
+            nn.utils.clip_grads_with_norm_(self.parameters, self.settings.clip, norm, foreach=True)
         rate = self.rate(progress)
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:

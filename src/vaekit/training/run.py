@@ -4,15 +4,15 @@ The state that a checkpoint holds is also the state that a non-finite loss goes 
 that a run which is killed and resumed takes the same steps as one that is not.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 
 from vaekit.core.batch import Batch
-from vaekit.core.errors import WorkFailed
+from vaekit.core.errors import InputError, WorkFailed
 from vaekit.core.objective import Step
 from vaekit.core.stage import Stage
 from vaekit.core.system import System
@@ -24,6 +24,9 @@ from vaekit.training.measure import Feed, measure
 from vaekit.training.optimisation import Optimisation
 from vaekit.training.progress import History, Hook, Moment, Validation, told
 from vaekit.training.settings import Settings
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 __all__ = ["StageRun"]
 
@@ -49,7 +52,7 @@ class StageRun:
     """
 
     def __init__(
-        self, fabric: Fabric, system: System, index: int, feed: Feed, settings: Settings, budget: Budget, compiled: bool,
+        self, fabric: "Fabric", system: System, index: int, feed: Feed, settings: Settings, budget: Budget, compiled: bool,
         history: History, hooks: Sequence[Hook], file: Path | None, interrupt: Interrupt,
     ):
         self.fabric, self.feed, self.settings, self.budget = fabric, feed, settings, budget
@@ -64,7 +67,10 @@ class StageRun:
         self.forward: Callable[..., Any] = fabric.strategy.setup_module(module) if fabric.world_size > 1 else module
         self.epoch = self.within = self.steps = self.failures = self.since_best = 0
         self.best_value, self.best = float("inf"), self._weights()
-        self.recent: list[dict[str, torch.Tensor]] = []
+        self.latest: dict[str, torch.Tensor] = {}
+        self.sums: dict[str, torch.Tensor] = {}
+        self.summed = 0
+        self.done, self.stopping = 0.0, False
         self.saved: tuple[dict[str, torch.Tensor], dict[str, Any]] = ({}, {})
         self.active = self.units = 0
         self.told_at, self.told_steps, self.rows_per_second = 0.0, 0, 0.0
@@ -79,10 +85,13 @@ class StageRun:
         if not self.steps:
             self._start()
         self.saved = self.snapshot()
-        finished = self._progress() >= 1 and self.steps > 0
+        self._agree()
+        finished = self.steps > 0 and (self.done >= 1 or self._out_of_patience())
         while not finished:
             batches = self.feed.train.epoch(self.epoch, self.within, self.fabric.global_rank, self.fabric.world_size)
             finished = self._through(batches)
+        if not math.isfinite(self.best_value):
+            raise WorkFailed(f"'{self.stage.watch}' was never finite on the held-out rows: lower rate=, or look for extreme values in them")
         self.step.model.load_state_dict(self.best)
         self.history.best = self.best_value
 
@@ -97,7 +106,8 @@ class StageRun:
     def _through(self, batches: Any) -> bool:
         """Steps through the rest of an epoch; True where the stage is over. Leaves early after going back to a saved state."""
         for batch in batches:
-            progress = self._progress()
+            # The clock is read once a step: a measurement that falls due between two readings would be missed.
+            progress = self.done
             if not self._take(batch, progress):
                 self._go_back()
                 return False
@@ -106,16 +116,15 @@ class StageRun:
             self.average.after_step(self.steps)
             if self.within == self.feed.train.steps(self.fabric.world_size):
                 self.epoch, self.within = self.epoch + 1, 0
-            done = self._progress()
-            if int(done * self.settings.validations) > int(progress * self.settings.validations) or done >= 1:
-                self._validate(done, progress)
+            self._agree()
+            if int(self.done * self.settings.validations) > int(progress * self.settings.validations) or self.done >= 1:
+                self._validate(progress)
                 self.keep()
-                if done >= 1 or self._out_of_patience():
+                if self.done >= 1 or self._out_of_patience():
                     return True
-            self._tell(done, batch.rows)
-            if self.interrupt.asked:
-                self.saved = self.snapshot()
-                self.keep_saved()
+            self._tell(batch.rows)
+            if self.stopping:
+                self.keep()
                 raise KeyboardInterrupt
             if self.within == 0:
                 return False
@@ -129,41 +138,52 @@ class StageRun:
         total = loss if opponent is None else loss + opponent
         self.fabric.backward(total)
         norm = self.optimisation.norm()
-        self.recent.append(readings)
-        # One look at the sum of both is one wait for the device instead of two.
-        if not torch.isfinite(total.detach() + norm):
+        # One look at the sum of both is one wait for the device instead of two; where one process stops, all do.
+        sound = torch.isfinite(self._all_reduced(total.detach() + norm, "sum"))
+        self.latest = readings
+        if not sound:
             return False
-        self.optimisation.step(progress)
+        self._sum(readings)
+        self.optimisation.step(progress, norm)
         for name, learner in self.step.learners.items():
-            learner.after_step(self.fabric.all_reduce(observed[name], reduce_op="mean"))  # type: ignore[arg-type]
+            learner.after_step(self._all_reduced(observed[name], "mean"))
         return True
 
-    def _progress(self) -> float:
-        progress = self.budget.progress(self.steps)
-        if self.fabric.world_size > 1:
-            # Clocks differ: all processes go by the one that is furthest.
-            progress = float(self.fabric.all_reduce(torch.tensor(progress), reduce_op="max"))  # type: ignore[arg-type]
-        return progress
+    def _sum(self, readings: dict[str, torch.Tensor]) -> None:
+        if not self.summed:
+            self.sums = {n: torch.zeros_like(v) for n, v in readings.items()}
+        torch._foreach_add_(list(self.sums.values()), list(readings.values()))
+        self.summed += 1
+
+    def _all_reduced(self, values: torch.Tensor, operation: str) -> torch.Tensor:
+        return self.fabric.all_reduce(values, reduce_op=operation) if self.fabric.world_size > 1 else values  # type: ignore[return-value]
+
+    def _agree(self) -> None:
+        """Read the clock, and whether to stop; all processes go by the one that is furthest, or one would wait for another for ever."""
+        here = torch.tensor([self.budget.progress(self.steps), float(self.interrupt.asked)], dtype=torch.float64)
+        self.done, stopping = self._all_reduced(here, "max").tolist()
+        self.stopping = bool(stopping)
 
     def _go_back(self) -> None:
         self.failures += 1
-        bad = [name for name, value in self.recent[-1].items() if not torch.isfinite(value)]
+        bad = [name for name, value in self.latest.items() if not torch.isfinite(value)]
         cause = f"'{bad[0]}'" if bad else f"the gradient of '{self.optimisation.culprit()}'"
         self.optimisation.forget()
         if self.failures > _FAILURES:
             raise WorkFailed(
-                f"{cause} was not finite at step {self.steps}, for the {self.failures}th time; the learning rate had been halved {_FAILURES} times: "
+                f"{cause} was not finite at step {self.steps}, after the learning rate had been halved {_FAILURES} times: "
                 f"lower rate= (now {self.settings.rate:g}), or look for extreme values in the data"
             )
-        failures, step = self.failures, self.steps
+        failures, step, halved = self.failures, self.steps, self.settings.rate * 0.5**self.failures
         self.load(*self.saved)
         self.failures = self.optimisation.halvings = failures
+        self._agree()
         told(
             self.hooks, self.history,
-            f"{cause} was not finite at step {step}: went back to step {self.steps} and halved the learning rate to {self.settings.rate * 0.5**failures:g}",
+            f"{cause} was not finite at step {step}: went back to step {self.steps} and halved the learning rate to {halved:g}",
         )
 
-    def _validate(self, done: float, before: float) -> None:
+    def _validate(self, before: float) -> None:
         self.average.swap()
         self.step.eval()
         self.step.objective.advance(1.0)
@@ -171,6 +191,8 @@ class StageRun:
             held_out, self.active, self.units = measure(self.step, self.feed.validation)
         self.stage.prepare(self.step.model)
         self.step.objective.train()
+        if self.stage.watch not in held_out:
+            raise InputError(f"the stage watches {self.stage.watch!r}, which is not measured; measured are {', '.join(sorted(held_out))}")
         value = held_out[self.stage.watch]
         if value < self.best_value:
             self.best_value, self.since_best = value, 0
@@ -178,11 +200,11 @@ class StageRun:
         else:
             self.since_best += 1
         self.average.swap()
-        train = {n: float(torch.stack([r[n] for r in self.recent]).mean()) for n in self.recent[-1]}
-        self.recent.clear()
+        train = {n: float(v) / self.summed for n, v in self.sums.items()}
+        self.summed = 0
         epoch = self.epoch + self.within / self.feed.train.steps(self.fabric.world_size)
-        seconds = self.budget.elapsed()
-        found = Validation(self.index, self.steps, epoch, done, seconds, self.optimisation.rate(before), train, held_out, self.active, self.units)
+        seconds, rate = self._seconds(), self.optimisation.rate(before)
+        found = Validation(self.index, self.steps, epoch, self.done, seconds, rate, train, held_out, self.active, self.units)
         self.history.validations.append(found)
         for hook in self.hooks:
             hook.validation(found)
@@ -193,16 +215,21 @@ class StageRun:
         told(self.hooks, self.history, f"stopped at step {self.steps}: no better '{self.stage.watch}' in {self.since_best} measurements")
         return True
 
-    def _tell(self, done: float, rows: int) -> None:
+    def _seconds(self) -> float:
+        """Seconds since the run began: those of the stages before this one, and its own."""
+        return max((v.seconds for v in self.history.validations if v.stage < self.index), default=0.0) + self.budget.elapsed()
+
+    def _tell(self, rows: int) -> None:
         now = self.budget.elapsed()
         if now - self.told_at < _EVERY_SECONDS or not self.hooks:
             return
         speed = (self.steps - self.told_steps) * rows * self.fabric.world_size / max(now - self.told_at, 1e-9)
         self.rows_per_second = speed if not self.rows_per_second else 0.8 * self.rows_per_second + 0.2 * speed
         self.told_at, self.told_steps = now, self.steps
-        readings = {n: float(v) for n, v in self.recent[-1].items()} if self.recent else {}
+        readings = {n: float(v) for n, v in self.latest.items()}
         moment = Moment(
-            self.index, self.steps, self.epoch, done, now, self.rows_per_second, readings, self.active, self.units, self.stages
+            self.index, self.steps, self.epoch, self.done, self._seconds(), self.rows_per_second, readings, self.active, self.units,
+            self.stages,
         )
         for hook in self.hooks:
             hook.moment(moment)
@@ -248,4 +275,4 @@ class StageRun:
         self.failures, self.since_best, self.best_value = facts["failures"], facts["since_best"], facts["best_value"]
         self.active, self.units = facts["active"], facts["units"]
         self.optimisation.halvings = facts["halvings"]
-        self.recent.clear()
+        self.summed = 0

@@ -8,12 +8,15 @@ from vaekit.core.errors import InputError, nearest
 
 __all__ = ["Settings"]
 
+# What a run gets that was told neither: enough passes over much data, and enough steps over little.
+_EPOCHS, _STEPS = 50, 6_000
+
 
 class Settings(BaseModel):
     """The training loop's settings.
 
     Arguments:
-        epochs: passes over the training rows; None = until `minutes`, or the default of 50 where that is None too.
+        epochs: passes over the training rows; None = until `minutes`, or where that is None too 50 passes, but at least 6,000 steps.
         minutes: wall-clock budget; whichever of the two comes first ends the run.
         batch: rows a step and device.
         rate: peak learning rate.
@@ -50,10 +53,15 @@ class Settings(BaseModel):
     devices: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
 
-    @property
-    def last_epoch(self) -> int | None:
-        """The number of epochs after which the run ends; None = only the clock ends it."""
-        return self.epochs if self.epochs is not None or self.minutes is not None else 50
+    def steps(self, an_epoch: int) -> int | None:
+        """Steps after which the run ends; None = only the clock ends it.
+
+        Arguments:
+            an_epoch: steps of one pass over the training rows.
+        """
+        if self.epochs is not None:
+            return self.epochs * an_epoch
+        return None if self.minutes is not None else max(_EPOCHS * an_epoch, _STEPS)
 
     @classmethod
     def checked(cls, **given: Any) -> "Settings":
