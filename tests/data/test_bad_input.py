@@ -171,6 +171,7 @@ def test_labels_and_condition(tmp_path):
     frame = pd.DataFrame({"width": [1.0, 2.0], "kind": ["u", "v"]})
     refused(frame, "'kin'", "did you mean 'kind'", labels="kin")
     refused(frame, "'kin'", "did you mean 'kind'", condition=["width", "kin"])
+    refused(frame, "'kin'", "did you mean 'kind'", condition=["kin"])
     refused(frame, "y.csv", "is not there", labels="y.csv")
     refused(frame[["width"]], "no column is left", labels="width")
     refused(np.ones((2, 2)), "no labels to condition on", condition="label")

@@ -48,6 +48,8 @@ def test_columns_in_the_order_that_is_asked_for(tmp_path, name):
     assert chunk.condition.tolist() == [["u", 1.0], ["v", 2.0]] and chunk.condition_columns == ("kind", "a")
     (rest,) = stream_records(path, condition="kind")
     assert rest.columns == ("a", "b")
+    (same,) = stream_records(frame, columns=["b", "a"], condition=["kind", "a"])
+    np.testing.assert_array_equal(same.x, chunk.x)
     for asked in ({"columns": ["c"]}, {"condition": ["kinds"]}):
         with pytest.raises(InputError, match="has no column"):
             list(stream_records(path, **asked))
@@ -73,9 +75,23 @@ def test_the_line_of_a_late_fault(tmp_path):
         list(stream_records(tmp_path / "a.parquet", 1000))
 
 
+def test_columns_that_are_not_asked_for_are_not_read(tmp_path):
+    lines = [f"{number},1" for number in range(600_000)] + ["1,words"]
+    (tmp_path / "a.csv").write_text("a,b\n" + "\n".join(lines))
+    assert sum(chunk.rows for chunk in stream_records(tmp_path / "a.csv", columns=["a"])) == 600_001
+
+
+def test_frames_and_arrays_come_in_chunks_too():
+    values = np.arange(20.0).reshape(10, 2)
+    for data in (values, pd.DataFrame(values, columns=["a", "b"])):
+        chunks = list(stream_records(data, 4))
+        assert [chunk.rows for chunk in chunks] == [4, 4, 2]
+        np.testing.assert_array_equal(np.concatenate([chunk.x for chunk in chunks]), values)
+
+
 def test_what_cannot_be_streamed_so(tmp_path):
     np.save(tmp_path / "a.npy", np.ones((4, 2)))
-    with pytest.raises(InputError, match="no named columns"):
+    with pytest.raises(InputError, match="by name from csv and parquet"):
         stream_records(tmp_path / "a.npy", columns=["a"])
     with pytest.raises(InputError, match="rows=0"):
         stream_records(tmp_path / "a.npy", rows=0)

@@ -5,6 +5,7 @@
 A table gives up the columns that are named as labels or condition; the rest is x. Arrays and images are x whole.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,14 @@ from vaekit.data.sources.facts import class_names, encode_labels, stack_facts
 from vaekit.data.sources.idx import read_idx
 from vaekit.data.sources.parquet import read_parquet
 from vaekit.data.sources.reading import reading
-from vaekit.data.sources.tables import Table, from_frame, is_frame
+from vaekit.data.sources.tables import Table, check_present, from_frame, is_frame
 
 __all__ = ["existing", "open_records"]
 
 _Columns = list[tuple[str, np.ndarray]]
 
 
-def open_records(data: Any, labels: Any = None, condition: Any = None) -> Records:
+def open_records(data: Any, labels: Any = None, condition: Any = None, columns: Sequence[str] | None = None) -> Records:
     """Everything a source holds, in memory, with the person's own names.
 
     Arguments:
@@ -38,6 +39,7 @@ def open_records(data: Any, labels: Any = None, condition: Any = None) -> Record
         labels: a column of the table or an array of the `.npz`, a path (csv or parquet of one column, npy, idx, or txt with one a
             line), or values; None = those that come with the data (sub-folders; the arrays y, labels or label), if any.
         condition: columns of the table, `"label"` for the label, a path, values `(N,)` or `(N, facts)`, or a frame; None = none.
+        columns: the columns of a table that are x; others are passed over. None = all that are neither labels nor condition.
 
     Returns:
         The records. A label that is empty, None, NaN or -1 is -1. A condition is float64 where all of it are numbers, else objects.
@@ -51,7 +53,8 @@ def open_records(data: Any, labels: Any = None, condition: Any = None) -> Record
     # Names are looked up before any value is read, so that a misspelt one is what the message speaks of.
     label_columns = None if labels is None else _columns(opened, labels, "labels")
     facts = None if condition is None or of_label else _columns(opened, condition, "condition")
-    records = opened.rest({name for given in (labels, condition) for name in _named(opened, given)})
+    taken = {name for given in (labels, condition) for name in _named(opened, given)}
+    records = opened.rest(taken if columns is None else set(opened.names).difference(columns))
     if not records.x.size:
         raise InputError(f"{records.source}: holds no values (shape {records.x.shape}); give at least one row")
     if records.x.ndim < 2:
@@ -120,16 +123,17 @@ def _named(opened: Arrays | Table, given: Any) -> tuple[str, ...]:
 
 def _columns(opened: Arrays | Table, given: Any, role: str) -> _Columns:
     names = _named(opened, given)
-    if names and (isinstance(given, str) or len(names) == len(given)):
+    listed = isinstance(given, (list, tuple)) and all(isinstance(name, str) for name in given)
+    # A list of words is names where one of them is a name, or where a table is asked for its condition; else it is values.
+    if listed and (names or (role == "condition" and isinstance(opened, Table))):
+        check_present(given, opened.names, f"{role}: {opened.source}")
+    if names:
         return [(name, opened.facts(name)) for name in names]
     if isinstance(given, (str, Path)):
         return _columns_of_path(opened, given, role)
     if is_frame(given):
         table = from_frame(given)
         return [(name, table.facts(name)) for name in table.names]
-    if names:
-        unknown = next(name for name in given if name not in names)
-        raise InputError(f"{role}: {opened.source} has no column {unknown!r}: {nearest(unknown, opened.names)}")
     return _columns_of_array(as_array(given), role)
 
 

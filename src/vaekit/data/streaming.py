@@ -3,63 +3,91 @@
     file -> Records of at most `rows` rows, again and again
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vaekit.core.errors import InputError
 from vaekit.core.records import Records
 from vaekit.data.formats import format_of
-from vaekit.data.opening import existing, open_records
+from vaekit.data.opening import open_records
 from vaekit.data.sources.arrays import channels_last, map_npy, plain
 from vaekit.data.sources.delimited import csv_chunks
 from vaekit.data.sources.facts import stack_facts
 from vaekit.data.sources.parquet import parquet_chunks
+from vaekit.data.sources.tables import Table, from_frame, is_frame
 
-__all__ = ["stream_records"]
+__all__ = ["column_names", "stream_records"]
+
+_CHUNKS = {"csv": csv_chunks, "parquet": parquet_chunks}
+
+
+def column_names(data: Any) -> tuple[str, ...]:
+    """The names of a table's columns, in order, without its values being read; empty where there are none.
+
+    Arguments:
+        data: whatever `open_records` opens.
+
+    Raises:
+        InputError: where it is a table that cannot be read.
+    """
+    if isinstance(data, Records):
+        return data.columns
+    if is_frame(data):
+        return tuple(map(str, data.columns))
+    file = Path(data).expanduser() if isinstance(data, (str, Path)) else Path()
+    if not file.is_file() or (kind := format_of(file)) not in _CHUNKS:
+        return ()
+    first = next(_CHUNKS[kind](file, 1, None, ()), None)
+    return () if first is None else first.names
 
 
 def stream_records(
-    path: str | Path,
+    data: Any,
     rows: int = 65536,
     columns: Sequence[str] | None = None,
     condition: str | Sequence[str] = (),
 ) -> Iterator[Records]:
-    """The rows of a file in order, a chunk at a time: from disk for parquet, csv and npy, cut from memory for all else.
+    """The rows of a source in order, a chunk at a time: from disk for parquet, csv and npy, cut from memory for all else.
 
     The numbers are those of `open_records`, save that a csv, which has no types, gives float64.
 
     Arguments:
-        path: the file, or whatever else `open_records` opens.
+        data: a path, or whatever else `open_records` opens.
         rows: the most rows a chunk has.
         columns: the columns of a table that are x, in this order; others are passed over. None = all that are no condition.
         condition: columns of a table that are the condition.
 
     Raises:
-        InputError: where the file cannot be read, when the chunk at fault is reached; or columns are named where there are none.
+        InputError: where the data cannot be read, when the chunk at fault is reached; or columns are named where there are none.
     """
     if rows < 1:
         raise InputError(f"rows={rows} must be at least 1")
     others = (condition,) if isinstance(condition, str) else tuple(condition)
-    file = Path(path).expanduser()
-    kind = format_of(existing(file)) if file.is_file() else "other"
-    if kind in ("csv", "parquet"):
-        return _from_table(file, kind, rows, columns, others)
+    if is_frame(data):
+        return _from_tables(from_frame(data).chunks(rows), columns, others)
+    path = Path(data).expanduser() if isinstance(data, (str, Path)) else Path()
+    kind = format_of(path) if path.is_file() else ""
+    if kind in _CHUNKS:
+        return _from_tables(_CHUNKS[kind](path, rows, columns, others), columns, others)
     if columns is not None or others:
-        raise InputError(f"{path}: has no named columns to choose from; only csv and parquet files have")
+        raise InputError("columns can be chosen by name from csv and parquet files and data frames alone; leave columns and condition out")
     if kind == "npy":
-        return _from_npy(file, rows)
-    records = open_records(path)
+        return _from_npy(path, rows)
+    records = open_records(data)
     return (records.take(slice(start, start + rows)) for start in range(0, records.rows, rows))
 
 
-def _from_table(path: Path, kind: str, rows: int, columns: Sequence[str] | None, others: tuple[str, ...]) -> Iterator[Records]:
-    read = csv_chunks if kind == "csv" else parquet_chunks
-    for table in read(path, rows, columns, others):
+def _from_tables(tables: Iterable[Table], columns: Sequence[str] | None, others: tuple[str, ...]) -> Iterator[Records]:
+    for table in tables:
         names = tuple(columns) if columns is not None else tuple(name for name in table.names if name not in others)
         facts = stack_facts([table.facts(name) for name in others]) if others else None
-        yield Records(table.numbers(names), names, condition=facts, condition_columns=others, source=str(path), format=kind)
+        x = table.numbers(names)
+        yield Records(
+            x, names, condition=facts, condition_columns=others, index=table.index, source=table.source, format=table.format
+        )
 
 
 def _from_npy(path: Path, rows: int) -> Iterator[Records]:

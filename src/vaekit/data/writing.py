@@ -182,7 +182,9 @@ class _Tabular(Writer):
         if self._kind == "parquet":
             from pyarrow import parquet
 
-            return parquet.ParquetWriter(self._temporary, schema)
+            # A dictionary of numbers that hardly repeat makes the file larger and slower.
+            words = [column.name for column in schema if str(column.type) == "string"]
+            return parquet.ParquetWriter(self._temporary, schema, use_dictionary=words)
         from pyarrow import csv
 
         delimiter = "\t" if self._target.suffix.lower() == ".tsv" else ","

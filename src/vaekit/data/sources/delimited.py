@@ -12,11 +12,11 @@ from typing import Any
 
 from vaekit.core.errors import InputError
 from vaekit.data.sources.reading import reading
-from vaekit.data.sources.tables import MISSING, Table, check_names, is_number
+from vaekit.data.sources.tables import MISSING, Table, check_names, check_present, is_number
 
 __all__ = ["csv_chunks", "read_csv"]
 
-_BLOCK = 1 << 24
+_BLOCK = 1 << 22
 
 
 def read_csv(path: Path) -> Table:
@@ -25,12 +25,11 @@ def read_csv(path: Path) -> Table:
     Raises:
         InputError: where the file is damaged, has no header, no rows, or rows of different lengths.
     """
-    import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     delimiter, names = _header(path)
     with _whole(path):
-        table = arrow_csv.read_csv(path, **_options(pa, arrow_csv, delimiter, names, ()))
+        table = arrow_csv.read_csv(path, **_options(delimiter, names, names, ()))
         _check_text(table, path)
     return Table(table, str(path), "csv", place=partial(_line_of_row, path, delimiter)).filled()
 
@@ -51,9 +50,13 @@ def csv_chunks(path: Path, rows: int, columns: Sequence[str] | None, others: Seq
     from pyarrow import csv as arrow_csv
 
     delimiter, names = _header(path)
-    numbers = [name for name in (columns or names) if name not in others]
+    check_present([*(columns or ()), *others], names, str(path))
+    wanted = names if columns is None else [*dict.fromkeys([*columns, *others])]
+    numbers = [name for name in wanted if name not in others]
     with _whole(path):
-        reader = arrow_csv.open_csv(path, **_options(pa, arrow_csv, delimiter, names, numbers))
+        # Threads would read ahead, and hold what they have read.
+        read = arrow_csv.ReadOptions(block_size=_BLOCK, use_threads=False)
+        reader = arrow_csv.open_csv(path, read_options=read, **_options(delimiter, names, wanted, numbers))
     start = 0
     while True:
         with _whole(path):
@@ -73,11 +76,15 @@ def _whole(path: Path) -> Any:
     return reading(path, (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error), "csv file in UTF-8")
 
 
-def _options(pa: Any, arrow_csv: Any, delimiter: str, names: Sequence[str], text: Sequence[str]) -> dict[str, Any]:
+def _options(delimiter: str, names: Sequence[str], wanted: Sequence[str], text: Sequence[str]) -> dict[str, Any]:
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
     # A blank line in a file of one column is a blank cell.
     parse = arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=len(names) > 1)
-    convert = arrow_csv.ConvertOptions(null_values=list(MISSING), column_types={name: pa.large_string() for name in text})
-    return {"parse_options": parse, "convert_options": convert, "read_options": arrow_csv.ReadOptions(block_size=_BLOCK)}
+    types = {name: pa.large_string() for name in text}
+    convert = arrow_csv.ConvertOptions(null_values=list(MISSING), column_types=types, include_columns=wanted)
+    return {"parse_options": parse, "convert_options": convert}
 
 
 def _check_text(table: Any, path: Path) -> None:

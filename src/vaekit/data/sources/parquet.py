@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vaekit.data.sources.reading import reading
-from vaekit.data.sources.tables import Table
+from vaekit.data.sources.tables import Table, check_present
 
 __all__ = ["parquet_chunks", "read_parquet"]
 
@@ -44,7 +44,7 @@ def parquet_chunks(path: Path, rows: int, columns: Sequence[str] | None, others:
     with _whole(path), parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
         schema = file.schema_arrow
         names = [name for name in schema.names if name not in _index_columns(schema)]
-        Table(schema.empty_table(), str(path), "parquet").require([*(columns or ()), *others])
+        check_present([*(columns or ()), *others], names, str(path))
         wanted = names if columns is None else [*dict.fromkeys([*columns, *others])]
         for batch in file.iter_batches(batch_size=rows, columns=wanted, use_threads=False):
             yield Table(pa.Table.from_batches([batch]), str(path), "parquet", first=start)

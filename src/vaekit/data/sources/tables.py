@@ -4,8 +4,8 @@ A column of numbers becomes a column of x; a blank cell becomes NaN. A cell of t
 the column, the row and the cell.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from vaekit.core.errors import InputError, nearest
 from vaekit.core.records import Records
 from vaekit.data.sources.arrays import plain
 
-__all__ = ["MISSING", "Table", "check_names", "from_frame", "is_frame", "is_number"]
+__all__ = ["MISSING", "Table", "check_names", "check_present", "from_frame", "is_frame", "is_number"]
 
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A")
 
@@ -51,11 +51,11 @@ class Table:
         """The columns' names."""
         return tuple(self.arrow.column_names)
 
-    def require(self, names: Iterable[str]) -> None:
-        """Raise where a column of this name is absent; suggests the nearest."""
-        for name in names:
-            if name not in self.names:
-                raise InputError(f"{self.source}: has no column {name!r}: {nearest(name, self.names)}")
+    def chunks(self, rows: int) -> "Iterator[Table]":
+        """The table in parts of at most `rows` rows, without a copy."""
+        for start in range(0, self.arrow.num_rows, rows):
+            index = None if self.index is None else self.index[start : start + rows]
+            yield replace(self, arrow=self.arrow.slice(start, rows), index=index, first=start)
 
     def filled(self) -> "Table":
         """The table itself, if it has rows.
@@ -82,7 +82,7 @@ class Table:
         Raises:
             InputError: where a cell is no number; names the column, the row and the cell.
         """
-        self.require(names)
+        check_present(names, self.names, self.source)
         if not names:
             raise InputError(f"{self.source}: no column is left for x once labels and condition are taken out; keep at least one")
         columns = [self._numeric(name) for name in names]
@@ -95,7 +95,7 @@ class Table:
         """One column as it is: numbers (blank = NaN), or text (blank = None) as an object array."""
         import pyarrow as pa
 
-        self.require([name])
+        check_present([name], self.names, self.source)
         column = _flat(self.arrow[name])
         if not _is_text(column.type):
             return self._numeric(name)
@@ -156,6 +156,13 @@ def from_frame(frame: Any) -> Table:
         return Table(frame.to_arrow(), "data frame", "frame").filled()
     columns = [_series(frame.iloc[:, position]) for position in range(len(names))]
     return Table(pa.table(columns, names=names), "data frame", "frame", frame.index.to_numpy()).filled()
+
+
+def check_present(wanted: Iterable[str], names: Collection[str], source: str) -> None:
+    """Raise where a column that is wanted is not among the names; suggests the nearest."""
+    for name in wanted:
+        if name not in names:
+            raise InputError(f"{source}: has no column {name!r}: {nearest(name, names)}")
 
 
 def check_names(names: Sequence[str], source: str) -> None:
