@@ -133,6 +133,14 @@ def test_labels_and_condition_leave_a_table(tmp_path, kind):
     assert by_label.condition.tolist() == [["u", 30.0, "x"], [None, 40.0, "y"], ["t", 50.0, None]] and by_label.columns == ("a", "b")
 
 
+def test_columns_in_the_order_that_is_asked_for():
+    frame = pd.DataFrame({"a": [1.0], "words": ["u"], "b": [2.0]})
+    records = open_records(frame, columns=["b", "a"])
+    assert records.columns == ("b", "a") and records.x.tolist() == [[2.0, 1.0]]
+    with pytest.raises(InputError, match="has no column 'c'"):
+        open_records(frame, columns=["a", "c"])
+
+
 def test_the_label_as_condition(tmp_path):
     frame = pd.DataFrame({"a": [1.0, 2.0], "y": [3, 5]})
     for condition in ("label", "y", ["y"]):

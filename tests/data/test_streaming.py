@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from vaekit.core.errors import InputError
-from vaekit.data import open_records, open_writer, stream_records
+from vaekit.core.records import Records
+from vaekit.data import column_names, open_records, open_writer, stream_records
 
 ROWS = 1000
 
@@ -79,6 +80,15 @@ def test_columns_that_are_not_asked_for_are_not_read(tmp_path):
     lines = [f"{number},1" for number in range(600_000)] + ["1,words"]
     (tmp_path / "a.csv").write_text("a,b\n" + "\n".join(lines))
     assert sum(chunk.rows for chunk in stream_records(tmp_path / "a.csv", columns=["a"])) == 600_001
+
+
+def test_names_without_values(tmp_path):
+    frame = pd.DataFrame({"a": [1.0], "words": ["u"]})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "a.parquet")
+    for data in (frame, tmp_path / "a.csv", str(tmp_path / "a.parquet"), open_records(frame, columns=["a"])):
+        assert column_names(data) == (("a", "words") if not isinstance(data, Records) else ("a",))
+    assert column_names(np.ones((2, 2))) == column_names("digits") == ()
 
 
 def test_frames_and_arrays_come_in_chunks_too():

@@ -39,7 +39,7 @@ def open_records(data: Any, labels: Any = None, condition: Any = None, columns: 
         labels: a column of the table or an array of the `.npz`, a path (csv or parquet of one column, npy, idx, or txt with one a
             line), or values; None = those that come with the data (sub-folders; the arrays y, labels or label), if any.
         condition: columns of the table, `"label"` for the label, a path, values `(N,)` or `(N, facts)`, or a frame; None = none.
-        columns: the columns of a table that are x; others are passed over. None = all that are neither labels nor condition.
+        columns: the columns of a table that are x, in this order; others are passed over. None = all that are neither labels nor condition.
 
     Returns:
         The records. A label that is empty, None, NaN or -1 is -1. A condition is float64 where all of it are numbers, else objects.
@@ -54,7 +54,7 @@ def open_records(data: Any, labels: Any = None, condition: Any = None, columns: 
     label_columns = None if labels is None else _columns(opened, labels, "labels")
     facts = None if condition is None or of_label else _columns(opened, condition, "condition")
     taken = {name for given in (labels, condition) for name in _named(opened, given)}
-    records = opened.rest(taken if columns is None else set(opened.names).difference(columns))
+    records = opened.rest(taken, columns)
     if not records.x.size:
         raise InputError(f"{records.source}: holds no values (shape {records.x.shape}); give at least one row")
     if records.x.ndim < 2:

@@ -6,7 +6,7 @@ Images end with their channels last, `(N, height, width[, channels])`.
 
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,8 @@ class Arrays:
         """The array of this name."""
         return self.named[name]
 
-    def rest(self, taken: Collection[str]) -> Records:
-        """The rows; they are the same whatever is taken as labels or condition."""
+    def rest(self, taken: Collection[str], columns: Sequence[str] | None = None) -> Records:
+        """The rows; they are the same whatever is taken as labels or condition, and have no columns to choose from."""
         return self.records
 
 

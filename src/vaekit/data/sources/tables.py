@@ -67,13 +67,13 @@ class Table:
             raise InputError(f"{self.source}: has columns but no rows; give at least one row")
         return self
 
-    def rest(self, taken: Collection[str]) -> Records:
-        """All columns but those that are taken as labels or condition, as x.
+    def rest(self, taken: Collection[str], columns: Sequence[str] | None = None) -> Records:
+        """These columns as x; where none are named, all but those that are taken as labels or condition.
 
         Raises:
-            InputError: where a cell is no number, or no column is left.
+            InputError: where a column is absent, a cell is no number, or no column is left.
         """
-        names = tuple(name for name in self.names if name not in taken)
+        names = tuple(columns) if columns is not None else tuple(name for name in self.names if name not in taken)
         return Records(self.numbers(names), names, index=self.index, source=self.source, format=self.format)
 
     def numbers(self, names: Sequence[str]) -> np.ndarray:
