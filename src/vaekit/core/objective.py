@@ -140,13 +140,18 @@ class Step(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor | None, dict[str, Tensor], dict[str, Tensor]]:
         """The loss (), the opponent's loss () or None, the readings, and what the learners observed."""
         trace = self.walk(batch)
+        loss, opponent, readings = self._losses(trace)
+        # Last: a learner looks without gradients, and the first look at a trace decodes it.
         observed = {name: learner.observe(trace).detach() for name, learner in self.learners.items()}
+        return loss, opponent, readings, observed
+
+    def _losses(self, trace: Trace) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
         if not self._opposed:
             loss, readings = self.objective(trace)
-            return loss, None, readings, observed
+            return loss, None, readings
         constants: Mapping[str, Tensor] = {n: p.detach() for n, p in self.objective.named_parameters()}
         loss, readings = functional_call(self.objective, constants, (trace,))  # type: ignore[arg-type]
-        return loss, self.objective.opponent(without_gradient(trace)), readings, observed
+        return loss, self.objective.opponent(without_gradient(trace)), readings
 
 
 def without_gradient(trace: Trace) -> Trace:
