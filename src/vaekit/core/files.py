@@ -32,9 +32,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     umask = os.umask(0)
     os.umask(umask)
-    temporary.chmod(0o666 & ~umask)
     try:
         yield temporary
+        # Only now: a writer may have put a file of its own in place of the temporary one.
+        temporary.chmod(0o666 & ~umask)
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
         os.replace(temporary, target)
