@@ -1,7 +1,10 @@
 """The Python face: give it data, get a trained VAE."""
 
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,10 +16,12 @@ from vaekit.core.system import System, build
 from vaekit.data import open_records
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.preparing import BOOK, Arguments, Parts, divide, fingerprint, kind_of, prepare, sorted_arguments
+from vaekit.faces.progress import showing
 from vaekit.operations import load_system, save_system
 from vaekit.operations.store import read_json, write_json
-from vaekit.training import History, Settings
+from vaekit.training import CHECKPOINT, History, Settings
 from vaekit.training import fit as run_training
+from vaekit.training.hardware import device_of
 from vaekit.training.progress import Hook
 
 __all__ = ["fit", "load", "modality", "resume", "train"]
@@ -26,7 +31,8 @@ _RUN, _HISTORY = "run.json", "history.json"
 
 def fit(
     data: Any, recipe: str = "vae", *, labels: Any = None, condition: Any = None, kind: str = "auto", validation: float = 0.1,
-    test: float = 0.1, run: str | Path | None = None, hooks: Sequence[Hook] = (), **arguments: Any,
+    test: float = 0.1, run: str | Path | None = None, replace: bool = False, progress: bool = True, hooks: Sequence[Hook] = (),
+    **arguments: Any,
 ) -> FittedVAE:
     """Train a named system on a person's own data.
 
@@ -39,7 +45,9 @@ def fit(
         validation: fraction of the rows to stop early by.
         test: fraction of the rows that `evaluate` measures on.
         run: folder for checkpoints and results; None = nothing is written.
-        hooks: who watches.
+        replace: remove the run that the folder already holds.
+        progress: show a bar, on a terminal or in a notebook.
+        hooks: who else watches.
         arguments: of the recipe (`latent`, `likelihood`, `hidden`, ...), of the data (`binarise`, `gaps`, ...) and of training
             (`epochs`, `minutes`, `batch`, `rate`, `seed`, ...).
 
@@ -52,41 +60,49 @@ def fit(
     records = open_records(data, labels, condition)
     kind = kind_of(records) if kind == "auto" else kind
     told = sorted_arguments(recipe, kind, arguments)
-    facts = {
-        "source": _source(data, records), "rows": records.rows, "fingerprint": fingerprint(records), "validation": validation, "test": test,
-        "seed": told.settings.seed, "labels": _nameable(labels), "condition": _nameable(condition), "columns": list(records.columns),
-        "condition_columns": list(records.condition_columns), "format": records.format,
-    }
+    device_of(told.settings)
+    facts = _facts(data, records, labels, condition, validation, test, told.settings.seed)
     made, parts = _made(records, recipe, kind, told, facts)
-    folder = None if run is None else Path(run)
-    if folder is not None:
-        _begin(folder, facts, recipe, kind, arguments)
-    return _trained(made, parts, told.settings, folder, False, hooks)
+    if run is None:
+        return _trained(made, parts, told.settings, None, False, progress, hooks)
+    kept = {name: value for name, value in arguments.items() if not isinstance(value, nn.Module)}
+    with _begun(Path(run), {"recipe": recipe, "kind": kind, "arguments": kept, "data": facts}, replace):
+        return _trained(made, parts, told.settings, Path(run), False, progress, hooks)
 
 
-def resume(run: str | Path, data: Any = None, hooks: Sequence[Hook] = (), **handed: Any) -> FittedVAE:
+def resume(
+    run: str | Path, data: Any = None, *, labels: Any = None, condition: Any = None, progress: bool = True, hooks: Sequence[Hook] = (),
+    **handed: Any,
+) -> FittedVAE:
     """Go on with a run that was stopped, from its last checkpoint, to the weights that it would have reached.
 
     Arguments:
         run: the run's folder.
         data: the same data; None = opened from where the run found it.
-        hooks: who watches.
+        labels: the same labels; None = found where the run found them.
+        condition: the same condition; None = found where the run found it.
+        progress: show a bar, on a terminal or in a notebook.
+        hooks: who else watches.
         handed: the person's own `reader` and `writer`, where the run had them.
 
     Raises:
         InputError: where the folder holds no run, or the data is not the same.
     """
     folder = Path(run)
+    if not (folder / _RUN).is_file():
+        raise InputError(f"{folder}: holds no run to go on with; begin one with fit")
     begun = read_json(folder / _RUN)
     facts = begun["data"]
-    records = _reopened(facts, data)
+    records = _reopened(facts, data, labels, condition)
     told = sorted_arguments(begun["recipe"], begun["kind"], {**begun["arguments"], **handed})
     made, parts = _made(records, begun["recipe"], begun["kind"], told, facts)
-    return _trained(made, parts, told.settings, folder, True, hooks)
+    return _trained(made, parts, told.settings, folder, True, progress, hooks)
 
 
-def train(system: System, data: Any, *, labels: Any = None, condition: Any = None, validation: float = 0.1, test: float = 0.1,
-          run: str | Path | None = None, hooks: Sequence[Hook] = (), **settings: Any) -> FittedVAE:
+def train(
+    system: System, data: Any, *, labels: Any = None, condition: Any = None, validation: float = 0.1, test: float = 0.1,
+    run: str | Path | None = None, progress: bool = True, hooks: Sequence[Hook] = (), **settings: Any,
+) -> FittedVAE:
     """Train a system that was composed by hand.
 
     Arguments:
@@ -97,15 +113,19 @@ def train(system: System, data: Any, *, labels: Any = None, condition: Any = Non
         validation: fraction of the rows to stop early by.
         test: fraction of the rows that `evaluate` measures on.
         run: folder for checkpoints; None = nothing is written.
-        hooks: who watches.
+        progress: show a bar, on a terminal or in a notebook.
+        hooks: who else watches.
         settings: of training (`epochs`, `minutes`, `batch`, `rate`, `seed`, ...).
     """
     checked = Settings.checked(**settings)
     records = open_records(data, labels, condition)
-    facts = {"source": _source(data, records), "rows": records.rows, "fingerprint": fingerprint(records)}
+    facts = _facts(data, records, labels, condition, validation, test, checked.seed)
     divided = divide(records, validation, test, checked.seed)
     parts = Parts(*(system.modality.store(part) for part in divided), facts)
-    return _trained(system, parts, checked, None if run is None else Path(run), False, hooks)
+    folder = None if run is None else Path(run)
+    if folder is not None:
+        _free(folder)
+    return _trained(system, parts, checked, folder, False, progress, hooks)
 
 
 def modality(data: Any, *, labels: Any = None, condition: Any = None, kind: str = "auto", **arguments: Any) -> Modality:
@@ -149,7 +169,7 @@ def held_out(fitted: FittedVAE) -> Parts:
     if fitted.parts is not None:
         return Parts(**fitted.parts, facts=dict(fitted.data))  # type: ignore[arg-type]
     facts = fitted.data
-    records = _reopened(dict(facts), None)
+    records = _reopened(facts)
     divided = divide(records, facts["validation"], facts["test"], facts["seed"])
     return Parts(*(fitted.system.modality.store(part) for part in divided), dict(facts))
 
@@ -163,8 +183,11 @@ def _made(records: Records, recipe: str, kind: str, told: Arguments, facts: dict
         return build(BOOK, recipe, fitted, **told.recipe), parts
 
 
-def _trained(system: System, parts: Parts, settings: Settings, folder: Path | None, go_on: bool, hooks: Sequence[Hook]) -> FittedVAE:
-    history = run_training(system, parts.feed(system.modality, settings), settings, folder, go_on, hooks)
+def _trained(
+    system: System, parts: Parts, settings: Settings, folder: Path | None, go_on: bool, progress: bool, hooks: Sequence[Hook]
+) -> FittedVAE:
+    with showing(progress) as shown:
+        history = run_training(system, parts.feed(system.modality, settings), settings, folder, go_on, (*shown, *hooks))
     system.model.to("cpu")
     at_hand = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     fitted = FittedVAE(system, history, {**parts.facts, "settings": settings.model_dump()}, at_hand, folder)
@@ -174,18 +197,44 @@ def _trained(system: System, parts: Parts, settings: Settings, folder: Path | No
     return fitted
 
 
-def _begin(folder: Path, facts: dict[str, Any], recipe: str, kind: str, arguments: dict[str, Any]) -> None:
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder}: already holds a run or other files; give another folder, go on with resume, or remove it first")
+@contextmanager
+def _begun(folder: Path, run: dict[str, Any], replace: bool) -> Iterator[None]:
+    """A run's folder with what resuming needs; taken away again where the run fails before there is anything to resume from.
+
+    Raises:
+        InputError: where the folder holds something else, or cannot be made.
+    """
+    if replace and (folder / _RUN).is_file():
+        shutil.rmtree(folder)
+    _free(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}); give another folder") from error
-    kept = {name: value for name, value in arguments.items() if not isinstance(value, nn.Module)}
-    write_json(folder / _RUN, {"recipe": recipe, "kind": kind, "arguments": kept, "data": facts})
+        write_json(folder / _RUN, run)
+        yield
+    finally:
+        if not (folder / CHECKPOINT).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _source(data: Any, records: Records) -> str | None:
+def _free(folder: Path) -> None:
+    """Raise where a folder for a run is a file or holds anything."""
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; give another folder for the run")
+    if (folder / _RUN).is_file():
+        raise InputError(f"{folder}: already holds a run; go on with it (resume), remove it first (replace), or give another folder (run)")
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder}: holds other files; give another folder for the run")
+
+
+def _facts(data: Any, records: Records, labels: Any, condition: Any, validation: float, test: float, seed: int) -> dict[str, Any]:
+    """What a system remembers of its data, as JSON."""
+    return {
+        "source": _source(data), "rows": records.rows, "fingerprint": fingerprint(records), "validation": validation, "test": test,
+        "seed": seed, "labels": _nameable(labels), "condition": _nameable(condition), "columns": list(records.columns),
+        "condition_columns": list(records.condition_columns), "format": records.format,
+    }
+
+
+def _source(data: Any) -> str | None:
     """Where the data can be opened again; None for values in memory."""
     if isinstance(data, Path):
         return str(data)
@@ -201,10 +250,13 @@ def _nameable(given: Any) -> Any:
     return given if isinstance(given, str) else None
 
 
-def _reopened(facts: dict[str, Any], data: Any) -> Records:
+def _reopened(facts: Mapping[str, Any], data: Any = None, labels: Any = None, condition: Any = None) -> Records:
     if data is None and facts.get("source") is None:
         raise InputError("the model was trained on values in memory, which are gone: give the data")
-    records = open_records(facts["source"] if data is None else data, facts["labels"], facts["condition"])
+    given = (facts["source"], data), (facts["labels"], labels), (facts["condition"], condition)
+    records = open_records(*(before if now is None else now for before, now in given))
     if fingerprint(records) != facts["fingerprint"]:
-        raise InputError(f"{records.source}: is not the data of this run (its values differ): give the data that it was trained on")
+        raise InputError(
+            f"{records.source}: is not the data of this run (its values, labels or condition differ): give what it was trained on"
+        )
     return records

@@ -1,17 +1,17 @@
 """A trained system with its verbs: each one line onto a task."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from vaekit import tasks
 from vaekit.core.errors import InputError
-from vaekit.core.records import Records
 from vaekit.core.system import System
-from vaekit.data import open_records
+from vaekit.faces.matching import matching
 from vaekit.operations import save_system
 from vaekit.training import History
 
@@ -109,17 +109,17 @@ class FittedVAE:
         self, data: Any = None, dimensions: Sequence[int] | None = None, span: tuple[float, float] = (-3.0, 3.0), steps: int = 9,
         condition: Any = None,
     ) -> np.ndarray:
-        """One latent coordinate moved at a time, `(dimensions, steps, ...)`.
+        """One latent coordinate moved at a time, `(N, dimensions, steps, ...)`.
 
         Arguments:
-            data: the row to begin at, the first of these; None = the prior's centre.
+            data: the N rows to begin at; None = the prior's centre, N = 1.
             dimensions: which coordinates; None = all.
-            span: first and last value.
+            span: first and last value, in standard deviations of the prior.
             steps: how many values.
             condition: what the row is, where the model has a condition.
         """
         rows = None if data is None else self.store(data, condition)
-        return tasks.traverse(self.system, rows, dimensions, span, steps, condition if data is None else None)
+        return tasks.traverse(self.system, rows, condition if data is None else None, dimensions, span, steps)
 
     def denoise(self, data: Any, condition: Any = None, draws: int = 16, seed: int = 0) -> np.ndarray:
         """Rows with what the model takes for noise removed: the mean reconstruction over draws of the latent.
@@ -132,7 +132,9 @@ class FittedVAE:
         """
         return tasks.denoise(self.system, self.store(data, condition), draws, seed)
 
-    def evaluate(self, data: Any = None, particles: int = 100, baseline: bool = True, seed: int = 0, progress: Any = None) -> dict[str, Any]:
+    def evaluate(
+        self, data: Any = None, particles: int = 100, baseline: bool = True, seed: int = 0, progress: Any = None
+    ) -> dict[str, Any]:
         """Everything that is measured of the model, as JSON values: each figure with its unit and protocol.
 
         Arguments:
@@ -182,20 +184,9 @@ class FittedVAE:
         """
         if isinstance(data, Mapping) and "x" in data and isinstance(data["x"], Tensor):
             return dict(data)
-        names = self.data.get("condition_columns") if condition is None else None
-        records = self._opened(data, condition, names)
-        return self.system.modality.store(records)
-
-    def _opened(self, data: Any, condition: Any, names: Sequence[str] | None) -> Records:
-        modality = self.system.modality
-        label = self.data.get("label_column")
         if isinstance(data, (list, tuple)):
             data = np.asarray(data)
-        if isinstance(data, np.ndarray) and data.shape == tuple(modality.raw_event):  # type: ignore[attr-defined]
-            raise InputError(f"data is one row of shape {data.shape}; give rows, such as data[None]")
-        wanted = condition if condition is not None else (list(names) if names and modality.condition_width else None)
-        single = wanted is not None and condition is not None and np.ndim(condition) == 0 and not isinstance(condition, (str, Path))
-        records = open_records(data, label, None if single else wanted)
-        if single:
-            records = replace(records, condition=np.full((records.rows, 1), condition))
-        return records
+        event = tuple(self.system.modality.raw_event)  # type: ignore[attr-defined]
+        if isinstance(data, np.ndarray) and data.shape == event:
+            raise InputError(f"data is one row of shape {event}; give rows, such as data[None]")
+        return self.system.modality.store(matching(self.data, data, condition))

@@ -1,9 +1,10 @@
 """From what a person has to what a run reads: records, a fitted modality, and three disjoint parts."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from vaekit.core.errors import InputError, nearest
 from vaekit.core.modality import Modality
 from vaekit.core.records import Records
-from vaekit.core.system import Book
+from vaekit.core.system import Book, Recipe
 from vaekit.data import split
 from vaekit.data.loading import Loader
 from vaekit.modalities import MODALITIES
@@ -79,10 +80,7 @@ def sorted_arguments(recipe: str, kind: str, given: Mapping[str, Any]) -> Argume
     made = BOOK.recipe(recipe)
     of_modality = set(signature(BOOK.modality(kind)).parameters)
     of_settings = set(Settings.model_fields)
-    of_recipe = {n for n, p in signature(made).parameters.items() if p.kind is p.KEYWORD_ONLY or p.kind is p.POSITIONAL_OR_KEYWORD}
-    of_recipe = (of_recipe | set(signature(BOOK.recipe("vae")).parameters) | set(Architecture.__dataclass_fields__)) - {"modality", "network"}
-    of_recipe |= {"network"}
-    known = of_modality | of_settings | of_recipe
+    known = of_modality | of_settings | _of_recipe(made)
     for name in given:
         if name not in known:
             raise InputError(f"option {name!r} is unknown for recipe '{recipe}' on modality '{kind}': {nearest(name, known)}")
@@ -90,6 +88,15 @@ def sorted_arguments(recipe: str, kind: str, given: Mapping[str, Any]) -> Argume
     modality = {n: v for n, v in given.items() if n in of_modality}
     rest = {n: v for n, v in given.items() if n not in of_settings and n not in of_modality}
     return Arguments(modality, rest, settings)
+
+
+def _of_recipe(made: Recipe) -> set[str]:
+    """The arguments that a recipe takes; `**network` stands for the sizes of the networks, `**arguments` for all that `vae` takes."""
+    parameters = signature(made).parameters
+    named = {n for n, p in parameters.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD) and n != "modality"}
+    if "network" in parameters:
+        named |= set(Architecture.__dataclass_fields__)
+    return named | _of_recipe(BOOK.recipe("vae")) if "arguments" in parameters else named
 
 
 def kind_of(records: Records) -> str:
@@ -113,14 +120,18 @@ def divide(records: Records, validation: float, test: float, seed: int) -> tuple
         InputError: where there are too few rows, or a fraction is out of range.
     """
     if records.rows < 4:
-        raise InputError(f"{records.source}: {records.rows} row{'s' * (records.rows != 1)}; a model needs at least 4 to learn from and be measured on")
+        held = f"{records.rows} row{'s' * (records.rows != 1)}"
+        raise InputError(f"{records.source}: holds {held}; a model needs at least 4 to learn from and be measured on")
     parts = split(records.rows, records.label, validation, test, seed)
     return records.take(parts.train), records.take(parts.validation), records.take(parts.test)
 
 
 def fingerprint(records: Records) -> str:
-    """A SHA-256 of the values, so that a report can say which data it speaks of."""
+    """A SHA-256 of the values, the labels and the condition: equal where the same rows would be held out again."""
     digest = hashlib.sha256(f"{records.x.shape} {records.x.dtype}".encode())
     for start in range(0, records.rows, 8192):
         digest.update(np.ascontiguousarray(records.x[start : start + 8192]).tobytes())
+    for known in (records.label, records.condition):
+        if known is not None:
+            digest.update(known.tobytes() if known.dtype != object else repr(known.tolist()).encode())
     return digest.hexdigest()

@@ -1,6 +1,6 @@
 """One loop for every system."""
 
-from vaekit.training.fit import Feed, History, fit
+from vaekit.training.fit import CHECKPOINT, Feed, History, fit
 from vaekit.training.settings import Settings
 
-__all__ = ["Feed", "History", "Settings", "fit"]
+__all__ = ["CHECKPOINT", "Feed", "History", "Settings", "fit"]

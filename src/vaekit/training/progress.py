@@ -73,6 +73,7 @@ class Moment:
         progress: fraction of the stage that is done.
         seconds: since the run began.
         rows_per_second: training rows a second, lately.
+        rate: the learning rate.
         readings: of the latest step, nats a row.
         active_units: at the last validation.
         latent_units: all latent coordinates.
@@ -85,6 +86,7 @@ class Moment:
     progress: float
     seconds: float
     rows_per_second: float
+    rate: float
     readings: dict[str, float]
     active_units: int
     latent_units: int

@@ -1,0 +1,180 @@
+"""What a person sees while work goes on: a bar that moves on a terminal, a quiet line now and then elsewhere.
+
+    ━━━━━━╸        48%  step 640  lr 8.1e-04  21,300 rows/s  distortion 84.2 + rate 13.9 nats  12/16 units  best 97.6  0:14 left
+
+All of it goes to standard error: standard output is for results.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from vaekit.training.progress import Hook, Moment, Validation
+
+__all__ = ["Bar", "Lines", "Progress", "on_terminal", "showing", "working"]
+
+Progress = Callable[[str, int, int], None]
+
+_EVERY_SECONDS = 10.0
+
+
+def on_terminal() -> bool:
+    """Whether a person watches: standard error is a terminal, or this is a notebook."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return console.is_terminal or console.is_jupyter
+
+
+class _Watcher:
+    """What both ways of showing a run keep: the lowest held-out loss so far."""
+
+    def __init__(self) -> None:
+        self.best: float | None = None
+
+    def measured(self, validation: Validation) -> float:
+        """The loss on held-out rows, nats: the negative bound where the model has one."""
+        value = validation.held_out.get("elbo", validation.held_out["loss"])
+        self.best = value if self.best is None else min(self.best, value)
+        return value
+
+
+class Bar(_Watcher):
+    """A bar on a terminal or in a notebook; starts at the first moment, so that it can be sent to another process before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: Any = None
+        self._task: Any = None
+
+    def moment(self, moment: Moment) -> None:
+        """Move the bar."""
+        if self._shown is None:
+            self._start()
+        self._shown.update(self._task, completed=moment.progress, words=self._words(moment), refresh=True)
+
+    def validation(self, validation: Validation) -> None:
+        """Remember the best; the bar of a finished stage stays as it is."""
+        self.measured(validation)
+        if validation.progress >= 1:
+            self.stop()
+
+    def note(self, text: str) -> None:
+        """Print a line above the bar."""
+        if self._shown is None:
+            print(text, file=sys.stderr)
+        else:
+            self._shown.console.print(text, highlight=False, markup=False)
+
+    def stop(self) -> None:
+        """Take the bar away and give the cursor back."""
+        if self._shown is not None:
+            self._shown.stop()
+            self._shown = None
+
+    def _start(self) -> None:
+        from rich import progress
+        from rich.console import Console
+
+        columns = (progress.BarColumn(bar_width=24), progress.TaskProgressColumn(), progress.TextColumn("{task.fields[words]}"))
+        # Moments come a few times a second: a thread that redraws in between would only cost time.
+        self._shown = progress.Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
+        self._task = self._shown.add_task("", total=1.0, words="")
+        self._shown.start()
+
+    def _words(self, moment: Moment) -> str:
+        step = f"step {moment.step:,}" + (f" of stage {moment.stage + 1}/{moment.stages}" if moment.stages > 1 else "")
+        speed = f"{moment.rows_per_second:,.0f} rows/s"
+        best = "" if self.best is None else f"best {self.best:.4g}"
+        return "  ".join(filter(None, (step, f"lr {moment.rate:.1e}", speed, losses(moment.readings), _units(moment), best, _left(moment))))
+
+
+class Lines(_Watcher):
+    """A line on standard error at a measurement, ten seconds apart or more, and one at the end of a stage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told_at = time.monotonic()
+
+    def moment(self, moment: Moment) -> None:
+        """Nothing: a log is no place for what moves."""
+
+    def validation(self, validation: Validation) -> None:
+        """Tell the measurement, where the last one is long enough ago."""
+        value = self.measured(validation)
+        now = time.monotonic()
+        if validation.progress < 1 and now - self._told_at < _EVERY_SECONDS:
+            return
+        self._told_at = now
+        done, held_out = f"{validation.progress:4.0%}  epoch {validation.epoch:.1f}", f"held-out {value:.4g} (best {self.best:.4g}) nats"
+        print("  ".join(filter(None, (done, losses(validation.train), held_out, _units(validation), _left(validation)))), file=sys.stderr, flush=True)
+
+    def note(self, text: str) -> None:
+        """Tell it."""
+        print(text, file=sys.stderr, flush=True)
+
+
+def losses(readings: Mapping[str, float]) -> str:
+    """Readings as distortion and rate, or as the one loss that a recipe has instead, nats."""
+    rates = [value for name, value in readings.items() if name.startswith("kl.")]
+    named = {name: value for name, value in readings.items() if name != "rate" and not name.startswith("kl.")}
+    shown = [f"{name} {value:.4g}" for name, value in named.items()] + ([f"rate {sum(rates):.3g}"] if rates else [])
+    return (" + " if "distortion" in named else ", ").join(shown) + " nats" if shown else ""
+
+
+def _units(at: Moment | Validation) -> str:
+    return f"{at.active_units}/{at.latent_units} units" if at.latent_units else ""
+
+
+def _left(at: Moment | Validation) -> str:
+    if not 0 < at.progress < 1:
+        return ""
+    seconds = round(at.seconds * (1 - at.progress) / at.progress)
+    return f"{seconds // 60}:{seconds % 60:02} left"
+
+
+@contextmanager
+def showing(progress: bool) -> Iterator[tuple[Hook, ...]]:
+    """The hooks that show a run to whoever watches; none where nobody does.
+
+    Arguments:
+        progress: whether to show anything.
+    """
+    if not progress or not on_terminal():
+        yield ()
+        return
+    bar = Bar()
+    try:
+        yield (bar,)
+    finally:
+        bar.stop()
+
+
+@contextmanager
+def working(shown: bool) -> Iterator[Progress]:
+    """What is told how far a piece of work is: a line on standard error that is taken away at the end, or nothing.
+
+    Arguments:
+        shown: whether anything is shown.
+    """
+    width = 0
+
+    def tell(doing: str, done: int, total: int) -> None:
+        nonlocal width
+        line = f"{doing} {done / max(total, 1):.0%}"
+        sys.stderr.write(f"\r{line:<{width}}")
+        sys.stderr.flush()
+        width = len(line)
+
+    try:
+        yield tell if shown else _silent
+    finally:
+        if width:
+            sys.stderr.write(f"\r{'':<{width}}\r")
+            sys.stderr.flush()
+
+
+def _silent(doing: str, done: int, total: int) -> None:
+    """Nobody watches."""
