@@ -4,6 +4,7 @@ Axes: rows first, channels last, `x` of shape `(B, *positions, channels)`. The w
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,5 +61,6 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same rows on another device."""
-        moved = {n: getattr(self, n) for n in ("x", "observed", "condition", "label", "weight")}
-        return replace(self, **{n: t if t is None else t.to(device, non_blocking=True) for n, t in moved.items()})
+        fields = {n: getattr(self, n) for n in ("x", "observed", "condition", "label", "weight")}
+        moved: dict[str, Any] = {n: None if t is None else t.to(device, non_blocking=True) for n, t in fields.items()}
+        return replace(self, **moved)

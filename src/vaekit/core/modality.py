@@ -81,7 +81,9 @@ class Modality(ABC):
         """
 
     @abstractmethod
-    def writer(self, width: int, positions: tuple[int, ...] = (), likelihood: str | Mapping[str, Any] = "auto", **arguments: Any) -> Conditional:
+    def writer(
+        self, width: int, positions: tuple[int, ...] = (), likelihood: str | Mapping[str, Any] = "auto", **arguments: Any
+    ) -> Conditional:
         """p(x|z, c) from latents `(S, B, *positions, width)`.
 
         Raises:

@@ -73,18 +73,18 @@ class Objective(nn.Module):
         names = [term.name for term in terms]
         if not terms or len(set(names)) < len(names):
             raise ValueError(f"an objective needs terms with different names, not {names}")
-        self.terms = nn.ModuleList(terms)
+        self.terms: list[Term] = nn.ModuleList(terms)  # type: ignore[assignment]
 
     def advance(self, progress: float) -> None:
         """Say which fraction of the stage is done, in [0, 1]; every schedule reads it."""
         for term in self.terms:
-            term.progress.fill_(progress)  # type: ignore[operator, union-attr]
+            term.progress.fill_(progress)
 
     @property
     def needs(self) -> Needs:
         """What all terms together ask of the walk."""
         needs = [term.needs for term in self.terms]
-        return Needs(max(n.particles for n in needs), any(n.fantasies for n in needs))  # type: ignore[union-attr]
+        return Needs(max(n.particles for n in needs), any(n.fantasies for n in needs))
 
     def forward(self, trace: Trace) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss, (), and the readings: each term's unweighted mean and each site's KL, detached."""
@@ -92,8 +92,8 @@ class Objective(nn.Module):
         weighted = []
         for term in self.terms:
             value = self.reduce(term(trace), trace)
-            readings[term.name] = value.detach()  # type: ignore[index]
-            weighted.append(term.schedule(term.progress) * value)  # type: ignore[operator]
+            readings[term.name] = value.detach()
+            weighted.append(term.schedule(term.progress) * value)
         for name, site in trace.sites.items():
             if site.random:
                 readings[f"kl.{name}"] = self.reduce(site.kl(), trace).detach()
@@ -101,7 +101,7 @@ class Objective(nn.Module):
 
     def opponent(self, trace: Trace) -> Tensor | None:
         """What the terms' own networks pay, (); None where no term has one."""
-        paid = [self.reduce(value, trace) for value in (term.opponent(trace) for term in self.terms) if value is not None]  # type: ignore[operator]
+        paid = [self.reduce(value, trace) for value in (term.opponent(trace) for term in self.terms) if value is not None]
         return torch.stack(paid).sum() if paid else None
 
     @staticmethod

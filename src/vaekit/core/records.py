@@ -4,6 +4,7 @@ Plain numpy arrays with the names a person gave them, so that an error can say w
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -43,5 +44,6 @@ class Records:
 
     def take(self, rows: np.ndarray | slice) -> "Records":
         """The rows at these positions, in this order."""
-        part = {n: getattr(self, n) for n in ("x", "label", "condition", "index")}
-        return replace(self, **{n: a if a is None else a[rows] for n, a in part.items()})
+        fields = {n: getattr(self, n) for n in ("x", "label", "condition", "index")}
+        taken: dict[str, Any] = {n: None if values is None else values[rows] for n, values in fields.items()}
+        return replace(self, **taken)

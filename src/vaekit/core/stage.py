@@ -38,7 +38,8 @@ class Stage:
         parts = dict(model.named_modules())
         unknown = [name for name in self.learn if name not in parts]
         if unknown:
-            raise InputError(f"stage learns {unknown[0]!r}, which the model lacks; its parts are {', '.join(n for n, _ in model.named_children())}")
+            children = ", ".join(name for name, _ in model.named_children())
+            raise InputError(f"stage learns {unknown[0]!r}, which the model lacks; its parts are {children}")
         learning = [parts[name] for name in self.learn] or [model]
         model.eval()
         model.requires_grad_(False)

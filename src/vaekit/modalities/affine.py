@@ -93,7 +93,8 @@ class Affine(Adapter):
     def state(self) -> dict[str, Any]:
         """What was fitted, as JSON."""
         return {
-            "standardise": self.standardise, "pooled": self.pooled, "location": self.location.tolist(), "scale": self.scale.tolist(), "dtype": self.dtype,
+            "standardise": self.standardise, "pooled": self.pooled, "dtype": self.dtype,
+            "location": self.location.tolist(), "scale": self.scale.tolist(),
         }
 
     @state.setter

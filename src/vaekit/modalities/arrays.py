@@ -39,13 +39,15 @@ class ArrayModality(Modality):
     """
 
     def __init__(
-        self, name: str, kind: Kind, likelihood: str | Mapping[str, Any], gaps: bool, arguments: dict[str, Any], preset: Chosen | None = None
+        self, name: str, kind: Kind, likelihood: str | Mapping[str, Any], gaps: bool, arguments: dict[str, Any],
+        preset: Chosen | None = None,
     ):
         self.preset = preset
         self.name, self.kind, self.gaps, self.arguments = name, kind, gaps, arguments
         self.asked: dict[str, Any] = {"name": likelihood} if isinstance(likelihood, str) else dict(likelihood)
-        if self.asked.get("name") not in {"auto", *LIKELIHOODS}:
-            raise InputError(f"likelihood {self.asked.get('name')!r} is unknown: {nearest(str(self.asked.get('name')), [*LIKELIHOODS, 'auto'])}")
+        named = str(self.asked.get("name"))
+        if named not in {"auto", *LIKELIHOODS}:
+            raise InputError(f"likelihood {named!r} is unknown: {nearest(named, [*LIKELIHOODS, 'auto'])}")
         self.adapter = Affine()
         self.conditions = Conditions()
         self.event: tuple[int, ...] = ()
@@ -68,7 +70,7 @@ class ArrayModality(Modality):
 
     def family(self, event: tuple[int, ...]) -> Likelihood:
         """The likelihood's family over elements of this shape."""
-        return LIKELIHOODS[self.likelihood](event, **self.likelihood_arguments)  # type: ignore[arg-type]
+        return LIKELIHOODS[self.likelihood](event, **self.likelihood_arguments)
 
     def fit(self, records: Records) -> "ArrayModality":
         """Choose or check the likelihood, then fit the scale of the values, the condition and the classes.
@@ -92,7 +94,7 @@ class ArrayModality(Modality):
             chosen = choose(seen)
             return Chosen(chosen.name, {**chosen.arguments, **given}, chosen.because)
         arguments = arguments_for(name, given, seen)
-        if LIKELIHOODS[name]((1,), **arguments).domain.name.startswith(("counts", "codes")):  # type: ignore[arg-type]
+        if LIKELIHOODS[name]((1,), **arguments).domain.name.startswith(("counts", "codes")):
             seen = _with_worth(seen, 1.0)
         check(name, arguments, seen, source)
         return Chosen(name, arguments, "as asked")
@@ -145,11 +147,12 @@ class ArrayModality(Modality):
             value = x[first]
             column = f", column {records.columns[first[1]]!r}" if records.columns else f", position {first[1:]}"
             fix = "drop or fill those cells" + (", or model them as gaps with gaps=true" if np.isnan(value) else "")
-            raise InputError(f"{records.source}: {int(bad.sum())} values are not finite, the first ({value}) in row {first[0] + 1}{column}: {fix}")
+            where = f"row {first[0] + 1}{column}"
+            raise InputError(f"{records.source}: {int(bad.sum())} values are not finite, the first ({value}) in {where}: {fix}")
 
     def batch(self, rows: Mapping[str, Tensor]) -> Batch:
         """Stored rows as a batch in the model's space."""
-        fields = self.adapter.batch(rows)
+        fields: dict[str, Any] = self.adapter.batch(rows)
         return Batch(**fields, condition=rows.get("condition"), label=rows.get("label"), weight=rows.get("weight"), population=self.rows)
 
     def condition(self, given: Any, rows: int) -> Tensor | None:
@@ -222,7 +225,7 @@ class ArrayModality(Modality):
         if name not in LIKELIHOODS:
             raise InputError(f"likelihood {name!r} is unknown: {nearest(name, LIKELIHOODS)}")
         inherited = {n: v for n, v in self.likelihood_arguments.items() if n == "levels" and name.startswith("discretised")}
-        domain = LIKELIHOODS[name]((1,), **{**inherited, **asked}).domain  # type: ignore[arg-type]
+        domain = LIKELIHOODS[name]((1,), **{**inherited, **asked}).domain
         if domain.name != self.domain_name:
             raise InputError(
                 f"likelihood {name!r} needs {domain.words}, but the data was prepared for {self.likelihood!r}: "

@@ -52,7 +52,8 @@ class Image(ArrayModality):
     def shape_of(self, records: Records) -> tuple[int, ...]:
         """`(height, width, channels)`."""
         if records.x.ndim not in (3, 4):
-            raise InputError(f"{records.source}: images have shape (N, height, width) or (N, height, width, channels), not {records.x.shape}")
+            wanted = "(N, height, width) or (N, height, width, channels)"
+            raise InputError(f"{records.source}: images have shape {wanted}, not {records.x.shape}")
         height, width, channels = (*records.x.shape[1:], 1)[:3]
         return (height, width, channels)
 

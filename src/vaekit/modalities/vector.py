@@ -49,7 +49,7 @@ class Vector(ArrayModality):
 
     def scaling(self, seen: Facts) -> Affine:
         """Standardised where the likelihood speaks of real numbers."""
-        real = LIKELIHOODS[self.likelihood]((1,), **self.likelihood_arguments).domain.name == "real"  # type: ignore[arg-type]
+        real = LIKELIHOODS[self.likelihood]((1,), **self.likelihood_arguments).domain.name == "real"
         worth = float(self.likelihood_arguments["levels"] - 1) if "levels" in self.likelihood_arguments and seen.maximum > 1 else 1.0
         return Affine(standardise=real, worth=worth)
 
@@ -62,7 +62,8 @@ class Vector(ArrayModality):
             first = int(same.argmax())
             name = repr(records.columns[first]) if records.columns else str(first + 1)
             raise InputError(
-                f"{records.source}: column {name} has one value only ({x[0, first]:g}) in all {len(x)} rows: drop it, or keep it with constant=keep"
+                f"{records.source}: column {name} has one value only ({x[0, first]:g}) in all {len(x)} rows: "
+                "drop it, or keep it with constant=keep"
             )
         if self.domain_name == "real":
             return np.zeros(1), np.ones(1)
@@ -78,8 +79,9 @@ class Vector(ArrayModality):
             missing = [c for c in self.columns if c not in records.columns]
             extra = [c for c in records.columns if c not in self.columns]
             if missing or extra:
-                words = [f"{what} {', '.join(map(repr, names[:5]))}" for what, names in (("lacks", missing), ("has in excess", extra)) if names]
-                raise InputError(f"{records.source}: the model was trained on {len(self.columns)} columns; this data {' and '.join(words)}")
+                sides = (("lacks", missing), ("has in excess", extra))
+                words = " and ".join(f"{what} {', '.join(map(repr, names[:5]))}" for what, names in sides if names)
+                raise InputError(f"{records.source}: the model was trained on {len(self.columns)} columns; this data {words}")
             if records.columns != self.columns:
                 order = [records.columns.index(c) for c in self.columns]
                 return replace(records, x=records.x[:, order], columns=self.columns)

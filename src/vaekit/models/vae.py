@@ -1,6 +1,8 @@
 r"""One latent between a prior and a likelihood.
 
-    z ~ p(z|c),  x ~ p(x|z, c),  q(z|x, c) ~ p(z|x, c)          (Kingma, Welling 2013, arXiv:1312.6114; Rezende et al. 2014, arXiv:1401.4082)
+    z ~ p(z|c),  x ~ p(x|z, c),  q(z|x, c) ~ p(z|x, c)
+
+(Kingma, Welling 2013, arXiv:1312.6114; Rezende, Mohamed, Wierstra 2014, arXiv:1401.4082)
 """
 
 from torch.distributions import Distribution

@@ -37,7 +37,8 @@ def _latent(latent: int) -> int:
 
 
 def _gaussian(
-    modality: Modality, latent: int, likelihood: Any, reader: nn.Module | None, writer: nn.Module | None, corruption: float = 0.0, **network: Any
+    modality: Modality, latent: int, likelihood: Any, reader: nn.Module | None, writer: nn.Module | None, corruption: float = 0.0,
+    **network: Any,
 ) -> VAE:
     """The walk that most recipes share: a normal posterior, a standard normal prior, the data's likelihood."""
     read = modality.reader(own=reader, **network)

@@ -90,7 +90,7 @@ def _for_vector(seen: Facts) -> Chosen:
     if seen.integer and seen.minimum >= 0:
         return _for_whole(seen, spread)
     if seen.minimum >= 0 and seen.maximum <= 1 and seen.maximum - seen.minimum >= _FILLED:
-        if seen.first_outside(LIKELIHOODS["beta"]((1,)).domain) is None:
+        if seen.first_outside(LIKELIHOODS["beta"]((1,)).domain) is None:  # type: ignore[call-arg]
             return Chosen("beta", {}, f"every value is strictly between 0 and 1 ({spread})")
         return Chosen("continuous_bernoulli", {}, f"values fill [0, 1], ends included ({spread})")
     return _normal(f"values are real numbers ({spread})")

@@ -10,6 +10,6 @@ from vaekit.parts.networks.residual import Residual
 from vaekit.parts.networks.vectors import VectorReader, VectorWriter
 
 __all__ = [
-    "MLP", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Logarithm", "OneHot", "OwnReader", "OwnWriter", "Residual", "Scaled", "VectorReader",
-    "VectorWriter", "join",
+    "MLP", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Logarithm", "OneHot", "OwnReader", "OwnWriter", "Residual", "Scaled",
+    "VectorReader", "VectorWriter", "join",
 ]

@@ -1,6 +1,8 @@
 r"""Fully connected layers around a shortcut.
 
-    h_0 = W x,   h_{l+1} = h_l + V_l a(U_l a(norm(h_l)))          (He et al. 2016, arXiv:1603.05027; LayerNorm: Ba et al. 2016, arXiv:1607.06450)
+    h_0 = W x,   h_{l+1} = h_l + V_l a(U_l a(norm(h_l)))
+
+(He et al. 2016, arXiv:1603.05027; LayerNorm: Ba et al. 2016, arXiv:1607.06450)
 
 The shortcut lets several layers train as fast as one; LayerNorm looks at one row alone, so a score does not depend on its neighbours.
 """
