@@ -1,12 +1,15 @@
 """Train a system: its stages in order, on one device or several, from the start or from a checkpoint."""
 
+import copy
 import logging
 import signal
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 
@@ -24,6 +27,9 @@ from vaekit.training.settings import Settings
 __all__ = ["CHECKPOINT", "Feed", "History", "fit"]
 
 CHECKPOINT = "checkpoint.safetensors"
+
+# Fabric announces itself and advises on hardware, in every process; a person reads this project's own lines instead.
+logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
 
 
 def fit(
@@ -53,32 +59,32 @@ def fit(
         return _train(fabric, system, feed, settings, folder, resume, hooks)
     # Ctrl-C reaches every process: those that train save and end, and this one waits for them.
     with Interrupt(signal.SIGINT):
-        outcome, weights = fabric.launch(_in_each_process, system, feed, settings, folder, resume, hooks)
-    if not isinstance(outcome, History):
+        outcome, weights = fabric.launch(partial(_in_each_process, work=(system, feed, settings, folder, resume, hooks)))
+    if isinstance(outcome, BaseException):
         raise outcome
-    system.model.load_state_dict(weights)
+    system.model.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
     _finished(system)
-    return outcome
+    return History.from_json(outcome)
 
 
 def _fabric(device: str, settings: Settings) -> Fabric:
-    # Fabric announces itself and advises on hardware; a person reads this project's own lines instead.
-    for name in ("lightning_fabric", "lightning.fabric", "lightning_fabric.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         strategy = "auto" if settings.devices == 1 else "ddp_spawn"
         return Fabric(accelerator=device, devices=settings.devices, strategy=strategy, precision=precision_of(settings, device))  # type: ignore[arg-type]
 
 
-def _in_each_process(fabric: Fabric, *arguments: Any) -> tuple[History | BaseException, dict[str, torch.Tensor]]:
+def _in_each_process(fabric: Fabric, work: tuple[Any, ...]) -> tuple[dict[str, Any] | BaseException, dict[str, np.ndarray]]:
     """What every process of a run on several devices does; the first one's answer is the run's, an error that speaks to a person too."""
     torch.set_num_threads(max(torch.get_num_threads() // fabric.world_size, 1))
+    # Weights arrive in memory that all processes share: each needs its own.
+    system = copy.deepcopy(work[0])
     try:
-        history = _train(fabric, *arguments)
+        history = _train(fabric, system, *work[1:])
     except (InputError, WorkFailed, KeyboardInterrupt) as stopped:
         return stopped, {}
-    return history, {n: v.cpu() for n, v in arguments[0].model.state_dict().items()}
+    # Copied as numbers: a tensor would be sent as a handle to memory that is gone when its process is.
+    return history.to_json(), {n: v.cpu().numpy() for n, v in system.model.state_dict().items()}
 
 
 def _finished(system: System) -> None:
