@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from record import Record, Skipped, arguments, bar, figure, out, run
+from record import Record, arguments, bar, figure, mnist, out, run
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vaekit.core.choose import from_posterior
-from vaekit.core.errors import InputError, WorkFailed
+from vaekit.core.errors import InputError
 from vaekit.core.noise import RowNoise
 from vaekit.core.system import Book, System, build
 from vaekit.core.trace import LatentModel
-from vaekit.data.catalogue import open_catalogue
 from vaekit.data.loading import Loader
 from vaekit.modalities import MODALITIES
 from vaekit.recipes import RECIPES
@@ -130,10 +129,7 @@ def _options(given: list[str], recipe: str, particles: int | None) -> tuple[dict
 def measure(options: Any, record: Record) -> None:
     """Train within the budget, then measure the test images."""
     recipe_arguments, training = _options(options.set, options.recipe, options.particles)
-    try:
-        data, test = open_catalogue("mnist"), open_catalogue("mnist", "test")
-    except (InputError, WorkFailed) as error:
-        raise Skipped(f"MNIST is not there; point VAEKIT_DATA at a folder that holds images/mnist ({error})") from error
+    data, test = mnist()
     modality = MODALITIES["image"](binarise="dynamic").fit(data)
     torch.manual_seed(options.seed)
     system = build(Book(RECIPES, MODALITIES), options.recipe, modality, **recipe_arguments)

@@ -22,8 +22,10 @@ from rich.table import Table
 
 from vaekit.core.errors import InputError, WorkFailed
 from vaekit.core.files import whole_file
+from vaekit.core.records import Records
+from vaekit.data.catalogue import open_catalogue
 
-__all__ = ["Figure", "Record", "Skipped", "arguments", "bar", "environment", "figure", "out", "root", "run"]
+__all__ = ["Figure", "Record", "Skipped", "arguments", "bar", "environment", "figure", "mnist", "out", "root", "run"]
 
 out = Console(width=None if sys.stdout.isatty() else 160)
 root = Path(__file__).resolve().parent.parent
@@ -164,6 +166,18 @@ def bar(what: str, total: int):  # type: ignore[no-untyped-def]
     with Progress(*columns, console=out, transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda by=1: progress.advance(task, by)
+
+
+def mnist() -> tuple[Records, Records]:
+    """MNIST's training and test images.
+
+    Raises:
+        Skipped: where they are not there and cannot be fetched.
+    """
+    try:
+        return open_catalogue("mnist"), open_catalogue("mnist", "test")
+    except (InputError, WorkFailed) as error:
+        raise Skipped(f"MNIST is not there; point VAEKIT_DATA at a folder that holds images/mnist ({error})") from error
 
 
 def environment(**extra: str) -> dict[str, str]:
