@@ -26,6 +26,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
         path: the file.
         tensors: name -> tensor; names that share one tensor are stored once.
         facts: JSON values.
+
+    Raises:
+        InputError: where the disk is full or not writable; an older file is left as it was.
     """
     kept: dict[str, Tensor] = {}
     aliases: dict[str, str] = {}
@@ -39,7 +42,11 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
         first[key] = name
         kept[name] = detached.cpu().contiguous().clone()
     with whole_file(path) as temporary:
-        save_file(kept, temporary, metadata={"facts": json.dumps(facts), "aliases": json.dumps(aliases)})
+        try:
+            save_file(kept, temporary, metadata={"facts": json.dumps(facts), "aliases": json.dumps(aliases)})
+        except SafetensorError as error:
+            # A full disk comes as the library's own error.
+            raise OSError(str(error)) from error
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,0 +1,230 @@
+"""The loop: what it minimises, how long, what it keeps, and what it does when a number is not finite."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from small import SETTINGS, made, rows, run
+from torch import Tensor, nn
+
+from vaekit.core.choose import centre, from_posterior
+from vaekit.core.errors import InputError, WorkFailed
+from vaekit.core.objective import Objective, Step, Term
+from vaekit.core.stage import Stage
+from vaekit.core.trace import Trace
+from vaekit.parts.objectives import KL, Reconstruction
+from vaekit.training import Settings, fit
+from vaekit.training.averaging import Average
+from vaekit.training.budget import Budget
+from vaekit.training.measure import measure
+from vaekit.training.optimisation import Optimisation
+
+
+class Breaks(Term):
+    """A term that is not a number at these calls while training, counted from 0, or from a progress on for ever."""
+
+    def __init__(self, calls: tuple[int, ...] = (), since: float = math.inf):
+        super().__init__("breaks")
+        self.calls, self.since, self.count = calls, since, 0
+
+    def forward(self, trace: Trace) -> Tensor:
+        self.count += self.training
+        broken = self.training and (self.count - 1 in self.calls or float(self.progress) >= self.since)
+        return torch.full((), math.nan if broken else 0.0)
+
+
+class Kink(Term):
+    """Zero, with a gradient that is not a number for the scale of the likelihood alone."""
+
+    def __init__(self):
+        super().__init__("kink")
+
+    def forward(self, trace: Trace) -> Tensor:
+        scale = trace.likelihood.scale
+        return (scale - scale.detach()).square().sum().sqrt()
+
+
+class Told:
+    """A hook that keeps what it is told."""
+
+    def __init__(self):
+        self.moments, self.validations, self.notes = [], [], []
+
+    def moment(self, moment):
+        self.moments.append(moment)
+
+    def validation(self, validation):
+        self.validations.append(validation)
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def settings(**given) -> Settings:
+    return Settings.checked(**{**SETTINGS, **given})
+
+
+def with_term(term: Term, likelihood=None):
+    system, feed = made(rows(), likelihood=likelihood)
+    return system.with_objective(Objective(Reconstruction(), KL(), term)), feed
+
+
+def test_a_number_that_is_not_finite_goes_back_and_halves_the_rate():
+    (system, feed), hook = with_term(Breaks(calls=(20, 70))), Told()
+    history = fit(system, feed, settings(epochs=20, validations=5), hooks=[hook])
+    assert len(history.notes) == 2 and history.notes == hook.notes
+    assert "'breaks'" in history.notes[0] and "at step 20" in history.notes[0] and "to step 0" in history.notes[0]
+    assert "0.0015" in history.notes[0] and "0.00075" in history.notes[1]
+    assert "back to step 32" in history.notes[1], "70 calls are 20 lost ones and 50 steps, the last measured after 32"
+    assert [v.step for v in history.validations] == [32, 64, 96, 128, 160]
+    assert history.validations[-1].rate <= 0.00075
+
+
+def test_a_number_that_stays_not_finite_stops_the_run_and_is_named():
+    system, feed = with_term(Breaks(since=0.5))
+    with pytest.raises(WorkFailed, match=r"'breaks' was not finite at step 80, after the learning rate had been halved 3 times"):
+        fit(system, feed, settings(epochs=20, validations=5))
+
+
+def test_a_gradient_that_is_not_finite_names_its_part():
+    system, feed = with_term(Kink(), {"name": "normal", "scale": "dimension"})
+    with pytest.raises(WorkFailed, match=r"the gradient of 'model\.likelihood\.family\.scale\.log_scale'"):
+        fit(system, feed, settings(epochs=2, validations=2))
+
+
+def test_a_reading_that_is_not_measured_cannot_be_watched():
+    system, feed = made(rows())
+    stage = Stage(system.stages[0].objective, watch="bound")
+    with pytest.raises(InputError, match=r"'bound', which is not measured; measured are distortion, elbo"):
+        fit(system.replace(stages=[stage]), feed, settings(epochs=1, validations=1))
+
+
+def test_the_average_is_the_moving_average_of_the_weights():
+    parameter, decay = nn.Parameter(torch.zeros(2, dtype=torch.float64)), 0.99
+    average, expected = Average([parameter], decay), np.zeros(2)
+    for step in range(1, 401):
+        with torch.no_grad():
+            parameter.copy_(torch.tensor([step, math.sin(step)], dtype=torch.float64))
+        average.after_step(step)
+        if step % 8 == 0:
+            keep = min(decay**8, (1 + step) / (10 + step))
+            expected = keep * expected + (1 - keep) * np.array([step, math.sin(step)])
+    average.swap()
+    np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=1e-12)
+    average.swap()
+    np.testing.assert_allclose(parameter.detach().numpy(), [400, math.sin(400)])
+
+
+def test_the_rate_rises_then_falls_along_half_a_cosine():
+    system, _ = made(rows())
+    optimisation = Optimisation(Step(system.model, system.stages[0].objective), Settings(rate=0.1, warm_up=0.2, final=0.01))
+    assert optimisation.rate(0.2) == pytest.approx(0.1 * (0.01 + 0.99 * (1 + math.cos(0.2 * math.pi)) / 2))
+    assert optimisation.rate(0.1) == pytest.approx(0.05 * (0.01 + 0.99 * (1 + math.cos(0.1 * math.pi)) / 2))
+    assert optimisation.rate(1.0) == pytest.approx(0.001)
+    assert 0 < optimisation.rate(0.0) < 1e-3
+    rates = [optimisation.rate(p) for p in np.linspace(0.2, 1, 50)]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_a_gradient_is_clipped_to_its_norm():
+    system, feed = made(rows())
+    step = Step(system.model, system.stages[0].objective)
+    optimisation = Optimisation(step, Settings(clip=1e-3, rate=1.0))
+    optimisation.optimisers = [torch.optim.SGD(optimisation.parameters, lr=1.0)]
+    before = [p.detach().clone() for p in optimisation.parameters]
+    step(next(iter(feed.train.epoch(0))))[0].backward()
+    norm = optimisation.norm()
+    assert norm > 1
+    optimisation.step(0.5, norm)
+    moved = torch.cat([(p.detach() - b).flatten() for p, b in zip(optimisation.parameters, before)]).norm()
+    assert float(moved) == pytest.approx(1e-3 * optimisation.rate(0.5), rel=1e-3)
+
+
+def test_early_stopping_keeps_the_best_weights():
+    # Many weights and few rows of noise: the held-out bound soon gets worse.
+    records = rows(64 + 24, noise=3.0)
+    system, feed = made(records, hidden=(256,), latent=6, likelihood={"name": "normal", "scale": "dimension"})
+    history = fit(system, feed, settings(epochs=3000, validations=100, patience=4, rate=1e-2))
+    bounds = [v.held_out["elbo"] for v in history.validations]
+    assert len(bounds) < 100 and history.notes[-1].startswith("stopped at step")
+    assert min(bounds) == history.best == bounds[-5]
+    found, _, _ = measure(Step(system.model, system.stages[0].objective).eval(), feed.validation)
+    assert found["elbo"] == pytest.approx(history.best, abs=1e-4)
+
+
+def test_the_clock_ends_a_run_and_no_measurement_is_missed():
+    _, history = run(epochs=None, minutes=0.03, validations=10)
+    assert [v.progress for v in history.validations][-1] == 1.0
+    assert len(history.validations) == 10
+    assert 1.5 < history.validations[-1].seconds < 4
+
+
+def test_the_default_gives_few_rows_enough_steps():
+    assert Settings().steps(1) == 6_000 and Settings().steps(1_000) == 50_000
+    assert Settings(epochs=3).steps(7) == 21 and Settings(minutes=1).steps(7) is None
+
+
+def test_progress_is_that_of_whichever_bound_is_nearer():
+    assert Budget(steps=200, seconds=None).progress(50) == 0.25
+    assert Budget(steps=200, seconds=100.0, spent=75.0).progress(50) == pytest.approx(0.75, abs=0.01)
+    assert Budget(steps=None, seconds=100.0, spent=175.0).progress(1) == 1.0
+
+
+def test_bf16_reaches_the_bound_of_float32():
+    bounds = [run(precision=precision)[1].best for precision in ("32", "bf16")]
+    assert bounds[1] == pytest.approx(bounds[0], abs=0.2)
+
+
+def test_a_shared_scale_ends_at_its_closed_form():
+    """sigma^2 = E_q[(x - m(z))^2], over the training rows and the posterior."""
+    system, history = run(average=0)
+    _, feed = made(rows())
+    torch.manual_seed(0)
+    with torch.no_grad():
+        squares = {
+            name: float(torch.stack([(b.x - system.model(b, choose).likelihood.loc).square().mean() for b in feed.train.in_order()]).mean())
+            for name, choose in {"drawn": from_posterior(20), "centre": centre()}.items()
+        }
+    fitted = float(system.model.likelihood.family.scale()) ** 2
+    assert fitted == pytest.approx(squares["drawn"], rel=0.1)
+    assert fitted > squares["centre"], "the posterior's spread is part of the residual"
+    assert history.best < 6, "the decoder learns too"
+
+
+def test_only_the_parts_that_a_stage_names_learn():
+    system, feed = made(rows())
+    objective = system.stages[0].objective
+    before = {n: p.detach().clone() for n, p in system.model.named_parameters()}
+    fit(system.replace(stages=[Stage(objective, learn=("posterior.head",))]), feed, settings(epochs=2, average=0))
+    changed = {n for n, p in system.model.named_parameters() if not torch.equal(p, before[n])}
+    assert changed == {"posterior.head.weight", "posterior.head.bias"}
+    assert all(p.requires_grad for p in system.model.parameters()) and not system.model.training
+    with pytest.raises(InputError, match="'encoder', which the model lacks"):
+        fit(system.replace(stages=[Stage(objective, learn=("encoder",))]), feed, settings(epochs=1))
+
+
+def test_stages_share_the_budget_and_the_clock():
+    system, feed = made(rows())
+    objective = system.stages[0].objective
+    history = fit(system.replace(stages=[Stage(objective, share=3.0), Stage(objective)]), feed, settings(epochs=8, validations=2))
+    assert [(v.stage, v.step) for v in history.validations] == [(0, 24), (0, 48), (1, 8), (1, 16)]
+    seconds = [v.seconds for v in history.validations]
+    assert seconds == sorted(seconds)
+
+
+def test_a_hook_hears_of_every_measurement():
+    hook = Told()
+    _, history = run(hooks=[hook], epochs=4, validations=4)
+    assert hook.validations == history.validations and [v.step for v in hook.validations] == [8, 16, 24, 32]
+    assert all(set(m.readings) >= {"distortion", "rate"} and m.rows_per_second > 0 for m in hook.moments)
+
+
+def test_settings_name_what_is_wrong():
+    for given, words in (({"epoch": 3}, "did you mean 'epochs'"), ({"epochs": -1}, "epochs=-1"), ({"rate": 0}, "rate=0")):
+        with pytest.raises(InputError, match=words):
+            Settings.checked(**given)
+    with pytest.raises(InputError, match="device 'cuda' is not on this machine"):
+        if torch.cuda.is_available():
+            pytest.skip("this machine has that device")
+        run(device="cuda")
