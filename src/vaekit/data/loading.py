@@ -73,16 +73,16 @@ class Loader:
         for step in range(start, self.steps(ranks)):
             first = (step * ranks + rank) * size
             noise.manual_seed(_key(self.seed, number, step, rank))
-            yield self.modality.redraw(self._batch(order[first : first + size]), RandomNoise(noise))
+            index = order[first : first + size]
+            # Several times as fast as values[index], which does not copy whole rows.
+            batch = self.modality.batch({name: values.index_select(0, index) for name, values in self.rows.items()})
+            yield self.modality.redraw(batch, RandomNoise(noise))
 
     def in_order(self, seed: int = 0) -> Iterator[Batch]:
         """Every row once, in its order, with redraws that depend on the row and the seed alone: for measuring."""
-        for part in torch.arange(self.count, device=self.device).split(self.size):
-            batch = self._batch(part)
+        for start in range(0, self.count, self.size):
+            batch = self.modality.batch({name: values[start : start + self.size] for name, values in self.rows.items()})
             yield self.modality.redraw(batch, RowNoise(batch.x, seed))  # type: ignore[arg-type]
 
     def _size(self, ranks: int) -> int:
         return max(min(self.size, self.count // ranks), 1)
-
-    def _batch(self, index: Tensor) -> Batch:
-        return self.modality.batch({name: values[index] for name, values in self.rows.items()})
