@@ -18,11 +18,12 @@ from vaekit.data.formats import PICTURES
 from vaekit.data.sources.arrays import Arrays
 from vaekit.data.sources.reading import reading
 
-__all__ = ["read_folder", "read_pictures", "write_pictures"]
+__all__ = ["read_folder", "read_pictures", "write_pictures", "write_sheet"]
 
 _GREY = {"1", "L", "LA"}
 _DEEP = {"F", "I"}
 _AT_ONCE = 64
+_GAP, _SMALLEST_SIDE = 2, 56
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
@@ -79,6 +80,29 @@ def write_pictures(folder: Path, images: np.ndarray, first: int = 0) -> None:
     with ThreadPoolExecutor() as threads:
         for _ in threads.map(partial(_encode, folder, pixels, first), _parts(len(pixels))):
             pass
+
+
+def write_sheet(path: Path, images: np.ndarray, columns: int) -> None:
+    """Images side by side in one picture, row by row on white, small ones enlarged by a whole factor.
+
+    Arguments:
+        path: the picture; its suffix says in which format.
+        images: as for `write_pictures`.
+        columns: how many stand in a row.
+
+    Raises:
+        InputError: as `write_pictures`.
+    """
+    pixels = _bytes(images)
+    factor = max(1, _SMALLEST_SIDE // max(pixels.shape[1:3]))
+    pixels = pixels.repeat(factor, axis=1).repeat(factor, axis=2)
+    height, width = (side + _GAP for side in pixels.shape[1:3])
+    lines, across = -(-len(pixels) // columns), min(columns, len(pixels))
+    sheet = np.full((lines * height + _GAP, across * width + _GAP, *pixels.shape[3:]), 255, np.uint8)
+    for place, image in enumerate(pixels):
+        top, left = place // columns * height + _GAP, place % columns * width + _GAP
+        sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
+    Image.fromarray(sheet).save(path)
 
 
 def _hidden(path: Path) -> bool:

@@ -1,0 +1,219 @@
+"""The verbs and their options: what `vae --help` tells. Nothing heavy is imported before a verb runs.
+
+    exit codes   0 done, 1 the work failed, 2 the input or an argument is wrong, 130 interrupted
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Exit, Option, Typer, TyperException
+
+import vaekit
+from vaekit.core.errors import InputError, WorkFailed
+from vaekit.faces.cli.answer import Stopped, refuse, say
+
+__all__ = ["app", "main"]
+
+app = Typer(
+    name="vae", help="Variational autoencoders for your own data: trained, honestly measured, and ready to use.", add_completion=False,
+    no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich",
+)
+
+_LEARN, _USE, _SHOW = "Train and measure", "Use a trained model", "Look things up"
+
+Json = Annotated[bool, Option("--json", help="Print one JSON object and nothing else.")]
+Run = Annotated[Path, Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)]
+Data = Annotated[str, Argument(metavar="DATA", help="File, folder of images, or name of a known data set.", show_default=False)]
+Perhaps = Annotated[str | None, Argument(metavar="[DATA]", help="File, folder or known data set.", show_default=False)]
+Out = Annotated[Path, Option("--out", "-o", help="Where to write; without a suffix, in the format the data came in.", show_default=False)]
+Known = Annotated[
+    list[str] | None,
+    Option("--condition", "-c", metavar="NAME=VALUE", help="What the rows are, for a model with a condition.", show_default=False),
+]
+Seed = Annotated[int, Option("--seed", help="The same seed gives the same result.")]
+Steps = Annotated[int, Option("--steps", help="Values on each way.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Arguments:
+        arguments: words after `vae`; None = those of the process.
+
+    Returns:
+        The exit code.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
+    try:
+        code = app(given, prog_name="vae", standalone_mode=False)
+    except TyperException as error:
+        # An empty message is the help of a command that was given nothing, which has been printed.
+        text = error.format_message()
+        return refuse(f"{text.rstrip('.')} (see vae --help)", 2, as_json) if text else 2
+    except InputError as error:
+        return refuse(str(error), 2, as_json)
+    except WorkFailed as error:
+        return refuse(str(error), 1, as_json)
+    except Stopped as stopped:
+        return refuse(str(stopped), 130, as_json)
+    except MemoryError:
+        return refuse("not enough memory; close other programs, or give fewer rows at a time", 1, as_json)
+    except OSError as error:
+        return refuse(f"{error.filename or 'system'}: {error.strerror or error}", 1, as_json)
+    if code == 130:
+        return refuse("interrupted; nothing was written", 130, as_json)
+    return code or 0
+
+
+def _told(place: str, as_json: bool, *arguments: Any, **named: Any) -> None:
+    """Run a verb's work, which is imported now, and print its answer."""
+    module, name = place.split(".")
+    work: Callable[..., Any] = getattr(import_module(f"vaekit.faces.cli.{module}"), name)
+    say(work(*arguments, **named), as_json)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"vaekit {vaekit.__version__}")
+        raise Exit
+
+
+@app.callback()
+def _vae(version: Annotated[bool, Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+    """Variational autoencoders for your own data: trained, honestly measured, and ready to use."""
+
+
+@app.command(rich_help_panel=_LEARN)
+def fit(
+    data: Perhaps = None,
+    recipe: Annotated[str, Option("--recipe", "-r", help="A named system, see vae recipes.")] = "vae",
+    run: Annotated[Path | None, Option("--run", help="The run's folder; default runs/DATA-RECIPE.", show_default=False)] = None,
+    options: Annotated[
+        list[str] | None, Option("--set", "-s", metavar="KEY=VALUE", help="Any option of recipe, data or training.", show_default=False)
+    ] = None,
+    epochs: Annotated[int | None, Option("--epochs", help="Passes over the training rows.", show_default=False)] = None,
+    minutes: Annotated[float | None, Option("--minutes", help="Time to train.", show_default=False)] = None,
+    labels: Annotated[
+        str | None, Option("--labels", metavar="COLUMN|FILE", help="Classes to measure with, not to learn from.", show_default=False)
+    ] = None,
+    condition: Annotated[
+        list[str] | None,
+        Option("--condition", "-c", metavar="COLUMN|FILE|label", help="What the model is told of each row.", show_default=False),
+    ] = None,
+    seed: Annotated[int | None, Option("--seed", help="The same seed gives the same model.", show_default="0")] = None,
+    device: Annotated[str | None, Option("--device", help="auto, cpu, cuda or mps.", show_default="auto")] = None,
+    resume: Annotated[bool, Option("--resume", help="Go on with a run that was stopped.")] = False,
+    replace: Annotated[bool, Option("--replace", help="Remove the run that the folder holds.")] = False,
+    report: Annotated[bool, Option(help="Measure, and write report.html and metrics.json.")] = True,
+    json: Json = False,
+) -> None:
+    """Train a VAE on DATA, measure it, and write a report."""
+    settings = {"epochs": epochs, "minutes": minutes, "seed": seed, "device": device}
+    told = {name: value for name, value in settings.items() if value is not None}
+    work = "fitting.resume" if resume else "fitting.fit"
+    _told(work, json, data, recipe, run, options or [], told, labels, condition or [], replace, report, quiet=json)
+
+
+@app.command(rich_help_panel=_LEARN)
+def evaluate(
+    run: Run, data: Perhaps = None,
+    out: Annotated[Path | None, Option("--out", "-o", help="Folder for report.html and metrics.json.", show_default="RUN")] = None,
+    particles: Annotated[int, Option("--particles", help="Importance samples a row.")] = 100,
+    seed: Seed = 0, json: Json = False,
+) -> None:
+    """Measure a trained model on its held-out rows, or on DATA."""
+    _told("fitting.evaluate", json, run, data, out, particles, seed, quiet=json)
+
+
+@app.command(rich_help_panel=_USE)
+def generate(
+    run: Run, out: Out, count: Annotated[int, Option("--count", "-n", help="How many rows.")] = 100, condition: Known = None,
+    temperature: Annotated[float, Option("--temperature", help="Spread of the latents; 1 = the prior itself.")] = 1.0,
+    mean: Annotated[
+        bool | None, Option("--mean/--draw", help="Expected values, or draws.", show_default="means of images, else draws")
+    ] = None,
+    seed: Seed = 0, json: Json = False,
+) -> None:
+    """Make new rows like the data."""
+    _told("using.generate", json, run, out, count, condition or [], temperature, mean, seed)
+
+
+@app.command(rich_help_panel=_USE)
+def reconstruct(run: Run, data: Data, out: Out, condition: Known = None, seed: Seed = 0, json: Json = False) -> None:
+    """Write DATA as the model sees it."""
+    _told("using.reconstruct", json, run, data, out, condition or [], seed)
+
+
+@app.command(rich_help_panel=_USE)
+def encode(
+    run: Run, data: Data, out: Out,
+    values: Annotated[str, Option("--values", help="Any of mean, spread, sample.")] = "mean",
+    condition: Known = None, seed: Seed = 0, json: Json = False,
+) -> None:
+    """Write where each row of DATA lies in the latent space."""
+    _told("using.encode", json, run, data, out, values, condition or [], seed)
+
+
+@app.command(rich_help_panel=_USE)
+def score(
+    run: Run, data: Data, out: Out, particles: Annotated[int, Option("--particles", help="Importance samples a row.")] = 16,
+    condition: Known = None, seed: Seed = 0, json: Json = False,
+) -> None:
+    """Write how likely each row of DATA is: a bound on its log-likelihood."""
+    _told("using.score", json, run, data, out, particles, condition or [], seed)
+
+
+@app.command(rich_help_panel=_USE)
+def interpolate(
+    run: Run, data: Data, out: Out,
+    start: Annotated[str | None, Option("--from", metavar="ROWS", help="Rows to begin at, from 1.", show_default="8 at random")] = None,
+    end: Annotated[str | None, Option("--to", metavar="ROWS", help="As many rows to end at.", show_default=False)] = None,
+    steps: Steps = 9, path: Annotated[str, Option("--path", help="linear or spherical.")] = "linear",
+    condition: Known = None, seed: Seed = 0, json: Json = False,
+) -> None:
+    """Write the ways between rows of DATA through the latent space."""
+    _told("using.interpolate", json, run, data, out, start, end, steps, path, condition or [], seed)
+
+
+@app.command(rich_help_panel=_USE)
+def traverse(
+    run: Run, out: Out, data: Perhaps = None,
+    row: Annotated[int, Option("--row", help="The row of DATA to begin at, from 1.")] = 1,
+    dimensions: Annotated[str | None, Option("--dimensions", help="Latent coordinates, from 0.", show_default="all")] = None,
+    span: Annotated[str, Option("--span", help="First and last value, in deviations of the prior.")] = "-3,3",
+    steps: Steps = 9, condition: Known = None, seed: Seed = 0, json: Json = False,
+) -> None:
+    """Write what each latent coordinate does, from the prior's centre or from a row of DATA."""
+    _told("using.traverse", json, run, out, data, row, dimensions, span, steps, condition or [], seed)
+
+
+@app.command(rich_help_panel=_USE)
+def denoise(
+    run: Run, data: Data, out: Out, draws: Annotated[int, Option("--draws", help="Latents a row to average over.")] = 16,
+    condition: Known = None, seed: Seed = 0, json: Json = False,
+) -> None:
+    """Write DATA with what the model takes for noise removed."""
+    _told("using.denoise", json, run, data, out, draws, condition or [], seed)
+
+
+@app.command(rich_help_panel=_SHOW)
+def recipes(
+    name: Annotated[str | None, Argument(metavar="[NAME]", help="One recipe, with its options.", show_default=False)] = None,
+    json: Json = False,
+) -> None:
+    """List the named systems, or tell one of them."""
+    _told("telling.recipes", json, name)
+
+
+@app.command(rich_help_panel=_SHOW)
+def describe(
+    subject: Annotated[str, Argument(metavar="RUN|RECIPE", help="A finished run, or a recipe.", show_default=False)],
+    out: Annotated[Path | None, Option("--out", "-o", help="Draw it into this .svg file.", show_default=False)] = None,
+    json: Json = False,
+) -> None:
+    """Show a model's pipeline: data, encoder, latent, decoder, likelihood, objective."""
+    _told("telling.describe", json, subject, out)

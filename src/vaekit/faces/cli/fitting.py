@@ -1,0 +1,163 @@
+"""Train and measure: from data to a run's folder.
+
+    runs/NAME/   system.json  weights.safetensors   the model          report.html  metrics.json   what was measured of it
+                 run.json     checkpoint.safetensors                   what `--resume` goes on from
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vaekit.core.errors import InputError
+from vaekit.faces import api
+from vaekit.faces.cli.answer import Answer, Stopped
+from vaekit.faces.cli.summary import summary
+from vaekit.faces.cli.values import assigned
+from vaekit.faces.fitted import FittedVAE
+from vaekit.faces.progress import Lines, on_terminal, working
+from vaekit.training.progress import Hook
+
+__all__ = ["evaluate", "fit", "resume"]
+
+_REPORT = "report.html"
+# Keys of `--set` that would reach the Python face beside the option of the same name.
+_OPTIONS = ("data", "recipe", "run", "labels", "condition", "replace", "resume", "progress", "hooks")
+
+
+def fit(
+    data: str | None, recipe: str, run: Path | None, options: list[str], settings: dict[str, Any], labels: str | None,
+    condition: list[str], replace: bool, report: bool, quiet: bool,
+) -> Answer:
+    """Train, measure and report.
+
+    Arguments:
+        data: what to learn from.
+        recipe: a name in the book.
+        run: the run's folder; None = by data and recipe.
+        options: `key=value` texts.
+        settings: epochs, minutes, seed and device, where they were given.
+        labels: a column or a file.
+        condition: columns, a file, or `label`.
+        replace: remove the run that the folder holds.
+        report: measure as well.
+        quiet: show no bar.
+
+    Raises:
+        InputError: where data or an argument is wrong.
+        Stopped: where a person stopped it.
+    """
+    if data is None:
+        raise InputError("give DATA: a file, a folder of images, or a known data set such as digits")
+    arguments = assigned(options, _OPTIONS)
+    twice = next((name for name in settings if name in arguments), None)
+    if twice:
+        raise InputError(f"--{twice} and --set {twice}=... say the same thing; give one of the two")
+    folder = run or _folder(data, recipe)
+
+    def work(progress: bool, hooks: Sequence[Hook]) -> FittedVAE:
+        told = condition[0] if len(condition) == 1 else condition or None
+        return api.fit(
+            data, recipe, labels=labels, condition=told, run=folder, replace=replace, progress=progress, hooks=hooks,
+            **arguments, **settings,
+        )
+
+    return _done(work, folder, report, quiet)
+
+
+def resume(
+    data: str | None, recipe: str, run: Path | None, options: list[str], settings: dict[str, Any], labels: str | None,
+    condition: list[str], replace: bool, report: bool, quiet: bool,
+) -> Answer:
+    """Go on with a run that was stopped, with its own arguments.
+
+    Arguments:
+        data: the same data; None = opened from where the run found it.
+        recipe: with data, names the default folder.
+        run: the run's folder; None = by data and recipe.
+        options: none may be given.
+        settings: none may be given.
+        labels: as in the run.
+        condition: as in the run.
+        replace: may not be asked for.
+        report: measure as well.
+        quiet: show no bar.
+
+    Raises:
+        InputError: where there is nothing to go on with, or an argument would change the run.
+        Stopped: where a person stopped it.
+    """
+    changed = [f"--set {options[0]}"] * bool(options) + [f"--{name}" for name in settings] + ["--replace"] * replace
+    if changed:
+        raise InputError(f"{changed[0]} would change the run, and --resume goes on with its own arguments; leave it out")
+    if run is None and data is None:
+        raise InputError("give --run, the folder of the run to go on with")
+    folder = run or _folder(str(data), recipe)
+
+    def work(progress: bool, hooks: Sequence[Hook]) -> FittedVAE:
+        told = condition[0] if len(condition) == 1 else condition or None
+        return api.resume(folder, data, labels=labels, condition=told, progress=progress, hooks=hooks)
+
+    return _done(work, folder, report, quiet)
+
+
+def evaluate(run: Path, data: str | None, out: Path | None, particles: int, seed: int, quiet: bool) -> Answer:
+    """Measure a trained model again.
+
+    Arguments:
+        run: a finished run's folder.
+        data: rows to measure on; None = those that were held out.
+        out: folder for the report; None = the run's own, or one in it that is named by the data.
+        particles: importance samples a row.
+        seed: of the draws.
+        quiet: show nothing while it goes on.
+    """
+    fitted = api.load(run)
+    folder = out or (run if data is None else run / _stem(data))
+    return _measured(fitted, run, folder, quiet, data, particles, seed)
+
+
+def _done(work: Callable[[bool, Sequence[Hook]], FittedVAE], folder: Path, report: bool, quiet: bool) -> Answer:
+    """Train with whoever watches, then measure."""
+    watched = on_terminal() and not quiet
+    try:
+        fitted = work(watched, () if watched else (Lines(),))
+    except KeyboardInterrupt as error:
+        if (folder / "run.json").is_file():
+            raise Stopped(f"interrupted; all steps are saved: go on with  vae fit --resume --run {folder}") from error
+        raise Stopped("interrupted before training began; nothing was written") from error
+    if report:
+        return _measured(fitted, folder, folder, quiet)
+    return Answer(summary(fitted, None, folder, None), _facts(fitted, folder))
+
+
+def _measured(
+    fitted: FittedVAE, run: Path, folder: Path, quiet: bool, data: str | None = None, particles: int = 100, seed: int = 0
+) -> Answer:
+    began = time.monotonic()
+    try:
+        with working(sys.stderr.isatty() and not quiet) as progress:
+            metrics = fitted.report(folder / _REPORT, data, particles, seed, progress)
+    except KeyboardInterrupt as error:
+        raise Stopped(f"interrupted while measuring; the model is whole: measure it with  vae evaluate {run}") from error
+    facts = {**_facts(fitted, run), "report": str(folder / _REPORT), "measured_seconds": round(time.monotonic() - began, 2), **metrics}
+    return Answer(summary(fitted, metrics, run, folder / _REPORT), facts)
+
+
+def _facts(fitted: FittedVAE, folder: Path) -> dict[str, Any]:
+    last = fitted.history.validations[-1]
+    training = {
+        "seconds": round(last.seconds, 2), "epochs": last.epoch, "steps": last.step, "best": fitted.history.best,
+        "notes": fitted.history.notes, **fitted.history.machine,
+    }
+    return {"run": str(folder), "recipe": fitted.system.recipe, "training": training}
+
+
+def _folder(data: str, recipe: str) -> Path:
+    return Path("runs") / f"{_stem(data)}-{recipe}"
+
+
+def _stem(data: str) -> str:
+    """A data set's name: `faces.csv` and `faces.idx.gz` are `faces`."""
+    return Path(data).resolve().name.split(".")[0] or "data"

@@ -1,0 +1,92 @@
+"""The ten lines that a person wants to read after training: the verdict first, then what it rests on, then where to look."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vaekit.faces.fitted import FittedVAE
+
+__all__ = ["summary"]
+
+_WIDTH = 16
+
+
+def summary(fitted: FittedVAE, metrics: Mapping[str, Any] | None, run: Path, report: Path | None) -> list[str]:
+    """Lines for a terminal.
+
+    Arguments:
+        fitted: the trained system.
+        metrics: what was measured of it; None = nothing was.
+        run: its folder.
+        report: the page; None = none was written.
+    """
+    lines = [*_trained(fitted)]
+    if metrics is not None:
+        verdict = metrics["verdict"]
+        remedy = f" Remedy: {verdict['remedy']}." if verdict["remedy"] else ""
+        lines = [f"{fitted.system.recipe} on {fitted.data['source']}: {verdict['name']}. {' '.join(verdict['sentences'])}{remedy}", *lines]
+        lines += _measured(metrics)
+    if report is not None:
+        lines.append(_line("look at", f"{report}  (every figure: {report.with_name('metrics.json')})"))
+    lines.append(_line("next", f"vae generate {shlex.quote(str(run))} -n 100 --out samples"))
+    return lines
+
+
+def _trained(fitted: FittedVAE) -> list[str]:
+    modality, history = fitted.system.modality, fitted.history
+    shape = " x ".join(map(str, modality.event)) if len(modality.event) > 1 else f"{modality.event[0]} columns"
+    known = f", {len(modality.classes)} classes" if modality.classes else ""
+    last = history.validations[-1]
+    where = f"{history.machine['device']}, {history.machine['precision']}"
+    measure = "negative bound" if "elbo" in last.held_out else "loss"
+    best = min(v.held_out.get("elbo", v.held_out["loss"]) for v in history.validations)
+    return [
+        _line("data", f"{fitted.data['rows']:,} rows of {shape}{known}; {modality.rows:,} of them to learn from"),
+        _line("likelihood", f"{modality.likelihood}: {modality.because}"),
+        _line("training", f"{last.epoch:.3g} epochs in {last.seconds:.3g} s on {where}; best held-out {measure} {best:.4g} nats a row"),
+    ]
+
+
+def _measured(metrics: Mapping[str, Any]) -> list[str]:
+    scored, latent = _figures(metrics["likelihood"]), _figures(metrics["latent"])
+    lines = []
+    if "negative log-likelihood" in scored:
+        lines.append(_line("likelihood of", ", ".join([
+            f"held-out rows {_value(scored['negative log-likelihood'])} (negative log)", *_values(scored, ("bits per dimension",)),
+            *(f"{name} {_value(scored[name])}" for name in ("distortion", "rate") if name in scored),
+        ])))
+    if "active units by KL" in latent:
+        lines.append(_line("latent", ", ".join(_values(latent, ("active units by KL", "mutual information")))))
+    baseline = metrics["baseline"]
+    others = _figures(baseline["reconstruction"]) if baseline else {}
+    made = list(_figures(metrics["reconstruction"]).items())[:2]
+    compared = (f"{n} {_value(f)}" + (f" ({baseline['recipe']} {_value(others[n])})" if n in others else "") for n, f in made)
+    lines.append(_line("reconstruction", ", ".join(compared)))
+    if metrics["representation"]:
+        probes = list(_figures(metrics["representation"]).items())[:2]
+        shown = (f"{n} {_value(f)} (PCA {f['pca']:.3g}, floor {f['floor']:.3g})" for n, f in probes)
+        lines.append(_line("labels", ", ".join(shown)))
+    samples = _figures(metrics["samples"])
+    if samples:
+        lines.append(_line("samples", ", ".join(_values(samples, list(samples)[:5]))))
+    return lines
+
+
+def _figures(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {figure["name"]: figure for figure in section["figures"]}
+
+
+def _values(figures: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    return [f"{name} {_value(figures[name])}" for name in names if name in figures]
+
+
+def _value(figure: Mapping[str, Any]) -> str:
+    if figure["value"] is None:
+        return "unknown"
+    unit = figure["unit"]
+    return f"{figure['value']:.4g}" + (f" {unit}" if unit not in ("1", "share") else "")
+
+
+def _line(name: str, text: str) -> str:
+    return f"{name:<{_WIDTH}}{text}"

@@ -1,0 +1,271 @@
+"""The verbs on a trained model: files in, files out, a chunk of rows at a time.
+
+    generate   z ~ p(z), x ~ p(x|z)          reconstruct  E[x|z], z = E_q[z|x]          denoise  E_q E[x|z]
+    encode     q(z|x)                         score        log (1/K) sum_k p(x, z_k) / q(z_k|x)
+    interpolate, traverse   E[x|z] along lines of the latent space
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from vaekit import tasks
+from vaekit.core.errors import InputError
+from vaekit.core.records import Records
+from vaekit.data import open_writer
+from vaekit.faces.api import load
+from vaekit.faces.cli.answer import Answer
+from vaekit.faces.cli.results import Place, beside, place_of, writing_rows, writing_ways
+from vaekit.faces.cli.values import condition_of, numbers, parsed
+from vaekit.faces.fitted import FittedVAE
+from vaekit.faces.matching import matching, matching_chunks
+
+__all__ = ["denoise", "encode", "generate", "interpolate", "reconstruct", "score", "traverse"]
+
+_VALUES, _ROWS, _PAIRS = 1 << 24, 65536, 8
+_PARTS = ("mean", "spread", "sample")
+
+
+def generate(
+    run: Path, out: Path, count: int, condition: list[str], temperature: float, mean: bool | None, seed: int
+) -> Answer:
+    """New rows in a file.
+
+    Arguments:
+        run: a finished run's folder.
+        out: where to write.
+        count: how many rows.
+        condition: `NAME=VALUE` texts.
+        temperature: spread of the latents.
+        mean: expected values instead of draws; None = for images alone.
+        seed: of the draws.
+
+    Raises:
+        InputError: where an argument is wrong, or the model has nothing to draw from.
+    """
+    began, fitted = time.monotonic(), load(run)
+    place, given = place_of(fitted, out), condition_of(condition, _names(fitted))
+    if isinstance(given, Path):
+        raise InputError(f"--condition {given}: a file tells of rows that are at hand; give NAME=VALUE for rows to come")
+    if count < 1:
+        raise InputError(f"-n {count}: give 1 row or more")
+    size = min(_rows_at_once(fitted), count)
+    mean = len(fitted.system.modality.event) == 3 if mean is None else mean
+    with writing_rows(fitted, place) as append:
+        for number, start in enumerate(range(0, count, size)):
+            rows = min(size, count - start)
+            # Each chunk has draws of its own; the first is what the Python face gives for the same seed.
+            values = fitted.generate(rows, given, temperature, seed + number, mean)
+            append(values, _columns_of(given, rows))
+    return _written(place, count, began)
+
+
+def reconstruct(run: Path, data: str, out: Path, condition: list[str], seed: int) -> Answer:
+    """Rows as the model sees them; on a sheet, below the originals.
+
+    Arguments:
+        run: a finished run's folder.
+        data: rows to reconstruct.
+        out: where to write.
+        condition: `NAME=VALUE` texts, or a file.
+        seed: of what is redrawn each time a row is seen.
+    """
+    return _mapped(run, data, out, condition, lambda fitted, rows: tasks.reconstruct(fitted.system, rows, seed))
+
+
+def denoise(run: Path, data: str, out: Path, draws: int, condition: list[str], seed: int) -> Answer:
+    """Rows with what the model takes for noise removed.
+
+    Arguments:
+        run: a finished run's folder.
+        data: corrupted rows.
+        out: where to write.
+        draws: latents a row.
+        condition: `NAME=VALUE` texts, or a file.
+        seed: of the draws.
+    """
+    return _mapped(run, data, out, condition, lambda fitted, rows: tasks.denoise(fitted.system, rows, draws, seed))
+
+
+def encode(run: Path, data: str, out: Path, values: str, condition: list[str], seed: int) -> Answer:
+    """Each row's latent.
+
+    Arguments:
+        run: a finished run's folder.
+        data: rows to encode.
+        out: where to write.
+        values: any of mean, spread and sample, with commas between.
+        condition: `NAME=VALUE` texts, or a file.
+        seed: of the sample.
+
+    Raises:
+        InputError: where another value is asked for.
+    """
+    began, fitted = time.monotonic(), load(run)
+    wanted = values.split(",")
+    if not set(wanted) <= set(_PARTS) or len(set(wanted)) < len(wanted):
+        raise InputError(f"--values {values!r} must be any of {', '.join(_PARTS)}, with commas between")
+    place = _place_of_numbers(fitted, out)
+    width, rows = tasks.walk.layout(fitted.system).width, 0
+    columns = [f"{name}_{d}" for name in wanted for d in range(width)] if place.tabular else []
+    with open_writer(place.path, columns, place.kind) as writer:
+        for _, stored in _chunks(fitted, data, condition):
+            found = tasks.encode(fitted.system, stored, seed)
+            parts = {"mean": found.mean, "spread": found.spread, "sample": found.sample}
+            writer.append(np.concatenate([parts[name] for name in wanted], axis=1))
+            rows += len(found.mean)
+    return _written(place, rows, began)
+
+
+def score(run: Path, data: str, out: Path, particles: int, condition: list[str], seed: int) -> Answer:
+    """Each row's bound on log p(x): nats, and in formats that name their columns what it is made of.
+
+    Arguments:
+        run: a finished run's folder.
+        data: rows to score.
+        out: where to write.
+        particles: importance samples a row.
+        condition: `NAME=VALUE` texts, or a file.
+        seed: of the noise, which belongs to each row.
+    """
+    began, fitted = time.monotonic(), load(run)
+    place, rows, total, bits = _place_of_numbers(fitted, out), 0, 0.0, 0.0
+    named = place.tabular or place.kind == "npz"
+    with open_writer(place.path, ["nats"] if place.tabular else [], place.kind) as writer:
+        for _, stored in _chunks(fitted, data, condition):
+            found = tasks.score(fitted.system, stored, particles, seed)
+            others = {"bits_per_dimension": found.bits_per_dimension, "distortion": found.distortion, "rate": found.rate}
+            writer.append(found.nats, others if named else None)
+            rows, total, bits = rows + len(found.nats), total + float(found.nats.sum()), bits + float(found.bits_per_dimension.sum())
+    answer = _written(place, rows, began)
+    means = f"mean {total / rows:.5g} nats a row, {bits / rows:.4g} bits per dimension ({particles} particles)"
+    return Answer([*answer.lines, means], {**answer.facts, "mean_nats": total / rows, "mean_bits_per_dimension": bits / rows})
+
+
+def interpolate(
+    run: Path, data: str, out: Path, start: str | None, end: str | None, steps: int, path: str, condition: list[str], seed: int
+) -> Answer:
+    """Ways between rows of the data.
+
+    Arguments:
+        run: a finished run's folder.
+        data: where the rows are.
+        out: where to write.
+        start: numbers of rows to begin at, from 1; None = pairs at random.
+        end: numbers of rows to end at.
+        steps: values a way, ends included.
+        path: linear or spherical.
+        condition: `NAME=VALUE` texts, or a file.
+        seed: of the pairs.
+
+    Raises:
+        InputError: where a row is not there, or one list is given without the other.
+    """
+    began, fitted = time.monotonic(), load(run)
+    place = place_of(fitted, out)
+    records = matching(fitted.data, data, condition_of(condition, _names(fitted)))
+    if (start is None) != (end is None):
+        raise InputError(f"--{'to' if end is None else 'from'} is missing: give both --from and --to, or neither")
+    if start is None:
+        pairs = np.random.default_rng(seed).permutation(records.rows)[: 2 * min(_PAIRS, records.rows // 2)].reshape(2, -1)
+        if not pairs.size:
+            raise InputError(f"{records.source}: one row has no way to another; give a file with at least 2, or --from 1 --to 1")
+    else:
+        pairs = [_rows_named(records, "from", start), _rows_named(records, "to", end)]
+    ends = [fitted.system.modality.store(records.take(np.asarray(rows))) for rows in pairs]
+    values = tasks.interpolate(fitted.system, ends[0], ends[1], steps, path, seed)
+    writing_ways(fitted, place, values, "way")
+    return _written(place, values.shape[0] * values.shape[1], began)
+
+
+def traverse(
+    run: Path, out: Path, data: str | None, row: int, dimensions: str | None, span: str, steps: int, condition: list[str], seed: int
+) -> Answer:
+    """What each latent coordinate does.
+
+    Arguments:
+        run: a finished run's folder.
+        out: where to write.
+        data: where the row to begin at is; None = the prior's centre.
+        row: its number, from 1.
+        dimensions: coordinates, from 0, with commas between; None = all.
+        span: first and last value, in deviations of the prior.
+        steps: values a coordinate.
+        condition: `NAME=VALUE` texts, or a file.
+        seed: of what is redrawn each time a row is seen.
+
+    Raises:
+        InputError: where the row or a coordinate is not there, or the span is no pair.
+    """
+    began, fitted = time.monotonic(), load(run)
+    place, given = place_of(fitted, out), condition_of(condition, _names(fitted))
+    ends = numbers("span", span) or []
+    if len(ends) != 2:
+        raise InputError(f"--span {span!r} is not a pair of numbers; write, say, --span -3,3")
+    chosen, stored = numbers("dimensions", dimensions, int), None
+    if data is not None:
+        records = matching(fitted.data, data, given)
+        stored = fitted.system.modality.store(records.take(np.asarray(_rows_named(records, "row", str(row)))))
+    values = tasks.traverse(fitted.system, stored, given if stored is None else None, chosen, (ends[0], ends[1]), steps, seed)[0]
+    writing_ways(fitted, place, values, "dimension")
+    return _written(place, values.shape[0] * values.shape[1], began)
+
+
+def _mapped(run: Path, data: str, out: Path, condition: list[str], work: Callable[[FittedVAE, dict[str, Tensor]], np.ndarray]) -> Answer:
+    """Rows in, as many rows out, in the data's own units."""
+    began, fitted = time.monotonic(), load(run)
+    place, rows = place_of(fitted, out), 0
+    paired = place.kind == "picture"
+    with writing_rows(fitted, place, across=16 if paired else None) as append:
+        for records, stored in _chunks(fitted, data, condition):
+            values = work(fitted, stored)
+            append(beside(records.x.reshape(values.shape), values) if paired else values, {})
+            rows += records.rows
+    return _written(place, rows, began)
+
+
+def _chunks(fitted: FittedVAE, data: str, condition: list[str]) -> Iterator[tuple[Records, dict[str, Tensor]]]:
+    given = condition_of(condition, _names(fitted))
+    for records in matching_chunks(fitted.data, data, given, _rows_at_once(fitted)):
+        yield records, fitted.system.modality.store(records)
+
+
+def _rows_at_once(fitted: FittedVAE) -> int:
+    return max(min(_VALUES // prod(fitted.system.modality.event), _ROWS), 1)
+
+
+def _names(fitted: FittedVAE) -> list[str]:
+    return list(fitted.data.get("condition_columns") or [])
+
+
+def _columns_of(given: Any, rows: int) -> dict[str, np.ndarray]:
+    """A condition as columns beside the rows that were made with it."""
+    return {name: np.repeat(np.asarray(parsed(value)).reshape(-1), rows) for name, value in (given or {}).items()}
+
+
+def _place_of_numbers(fitted: FittedVAE, out: Path) -> Place:
+    """Where latents or scores go: like the data, or an array where the data are images."""
+    format = str(fitted.data.get("format", "array"))
+    place = Place(out, "npy" if format in ("folder", "idx") else format)
+    if place.pictured:
+        raise InputError(f"{place.path}: numbers are no pictures; give a path that ends in .csv, .parquet, .npy or .npz")
+    return place
+
+
+def _rows_named(records: Records, option: str, text: str | None) -> list[int]:
+    found = numbers(option, text, int) or []
+    for number in found:
+        if not 1 <= number <= records.rows:
+            raise InputError(f"--{option} {number}: {records.source} has rows 1 to {records.rows}")
+    return [number - 1 for number in found]
+
+
+def _written(place: Place, rows: int, began: float) -> Answer:
+    seconds = time.monotonic() - began
+    facts = {"out": str(place.path), "rows": rows, "seconds": round(seconds, 3)}
+    return Answer([f"{rows:,} rows in {seconds:.1f} s -> {place.path}"], facts)
