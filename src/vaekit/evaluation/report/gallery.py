@@ -1,0 +1,274 @@
+r"""What the report shows of a model: rows, reconstructions, samples, ways through the latent space; arrays only, nothing drawn yet.
+
+The map of a wide latent is its first two principal components: with centred means M = U S V', the points are U S restricted to two columns.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaekit.core.batch import Batch
+from vaekit.core.choose import from_prior
+from vaekit.core.system import System
+from vaekit.tasks.decode import write
+from vaekit.tasks.encode import encode
+from vaekit.tasks.generate import draw
+from vaekit.tasks.interpolate import interpolate
+from vaekit.tasks.reconstruct import reconstruct
+from vaekit.tasks.traverse import traverse
+from vaekit.tasks.walk import Rows, at_rest, count, has_density, layout
+
+__all__ = ["Gallery", "Map", "Movement", "Sheet", "gather"]
+
+_SHOWN, _MAPPED, _COMPARED, _MOVED, _STEPS, _TILES = 10, 1200, 2000, 8, 9, 15
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Rows of images with a word for each row.
+
+    Arguments:
+        labels: a word a row; empty = nothing to say.
+        images: `(rows, columns, height, width, channels)`, raw values.
+    """
+
+    labels: tuple[str, ...]
+    images: np.ndarray
+
+
+@dataclass(frozen=True)
+class Map:
+    """Where held-out rows lie in the latent space.
+
+    Arguments:
+        points: `(N, 2)`, posterior means or their first two principal components.
+        axes: names of the two axes.
+        label: class of each row, `(N,)`, -1 = unlabelled; None = no labels.
+        classes: names of the classes.
+        projected: the points are principal components.
+    """
+
+    points: np.ndarray
+    axes: tuple[str, str]
+    label: np.ndarray | None
+    classes: tuple[str, ...]
+    projected: bool
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What a step in each latent coordinate does to each column of a table, in the columns' own deviations.
+
+    Arguments:
+        dimensions: coordinates, from 0.
+        columns: names.
+        change: `(dimensions, columns)`, value at +2 deviations of the prior less that at -2.
+    """
+
+    dimensions: tuple[int, ...]
+    columns: tuple[str, ...]
+    change: np.ndarray
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """All that is shown. What does not arise for a model is None or empty.
+
+    Arguments:
+        limits: the darkest and the brightest raw value, for images.
+        reconstructed: held-out rows over their reconstructions.
+        sampled: draws from the model beside held-out rows.
+        real: held-out rows to set beside the draws.
+        paths: from one row to another.
+        moved: one latent coordinate moved at a time, most informative first.
+        plane: the decoded plane of a latent of two dimensions, `(tiles, tiles, height, width, channels)`.
+        map: where rows lie.
+        posterior: one draw of each row's posterior, `(N, latent)`.
+        prior: as many draws of the prior.
+        columns: names of a table's columns.
+        table: held-out rows of a table, gaps as NaN.
+        drawn: as many rows drawn from the model.
+        movement: what each coordinate does to a table.
+    """
+
+    limits: tuple[float, float] = (0.0, 1.0)
+    reconstructed: Sheet | None = None
+    sampled: Sheet | None = None
+    real: Sheet | None = None
+    paths: Sheet | None = None
+    moved: Sheet | None = None
+    plane: np.ndarray | None = None
+    map: Map | None = None
+    posterior: np.ndarray | None = None
+    prior: np.ndarray | None = None
+    columns: tuple[str, ...] = field(default=())
+    table: np.ndarray | None = None
+    drawn: np.ndarray | None = None
+    movement: Movement | None = None
+
+
+def gather(system: System, rows: Rows, rates: list[float] | None, seed: int = 0) -> Gallery:
+    """What there is to show of a model.
+
+    Arguments:
+        system: trained.
+        rows: held-out rows, stored by the system's modality.
+        rates: KL of each latent coordinate, by which traversals are sorted; None = they have none.
+        seed: of all draws and of which rows are shown.
+    """
+    chosen = torch.randperm(count(rows), generator=torch.Generator().manual_seed(seed))
+    rows = {name: values[chosen] for name, values in rows.items()}
+    dense = has_density(system)
+    order = [] if rates is None or not dense else [int(d) for d in np.argsort(rates)[::-1][:_MOVED]]
+    gallery = _latents(system, rows, dense, seed)
+    if len(system.modality.event) == 3:
+        return _images(gallery, system, rows, order, dense, seed)
+    if len(system.modality.event) == 1:
+        return _table(gallery, system, rows, order, dense, seed)
+    return gallery
+
+
+def _first(rows: Rows, number: int) -> dict[str, Tensor]:
+    return {name: values[:number] for name, values in rows.items()}
+
+
+def _raw(system: System, rows: Rows) -> np.ndarray:
+    """Stored rows in the person's own units, gaps as NaN."""
+    batch = system.modality.batch(rows)
+    assert batch.x is not None
+    raw = system.modality.to_raw(batch.x)
+    if batch.observed is None:
+        return raw
+    return np.where(batch.observed.numpy().reshape(raw.shape), raw, np.nan)
+
+
+def _latents(system: System, rows: Rows, dense: bool, seed: int) -> Gallery:
+    """Where rows lie, and how that compares with where the prior does."""
+    kept = _first(rows, _MAPPED)
+    code = encode(system, kept, seed)
+    means, label = code.mean, kept["label"].numpy() if "label" in kept else None
+    projected = means.shape[1] > 2
+    if projected:
+        u, s, _ = np.linalg.svd(means - means.mean(0), full_matrices=False)
+        points = u[:, :2] * s[:2]
+        axes = ("first principal component", "second principal component")
+    else:
+        points = means if means.shape[1] == 2 else np.concatenate([means, code.sample - means], axis=1)
+        axes = ("z1", "z2" if means.shape[1] == 2 else "posterior noise of z1")
+    shown = None if len(points) < 3 or points.shape[1] < 2 else Map(points, axes, label, system.modality.classes, projected)
+    if not dense:
+        return Gallery(map=shown)
+    places = layout(system)
+    with at_rest(system, seed):
+        trace = system.model(Batch(condition=kept.get("condition"), size=len(means)), from_prior())
+        prior = places.join({name: site.z for name, site in trace.sites.items()}).squeeze(0).numpy()
+    return Gallery(map=shown, posterior=code.sample, prior=prior)
+
+
+def _images(gallery: Gallery, system: System, rows: Rows, order: list[int], dense: bool, seed: int) -> Gallery:
+    few = _first(rows, _SHOWN)
+    originals = _raw(system, few)
+    limits = (float(np.nanmin(originals)), float(np.nanmax(originals)))
+    # A gap is shown as the darkest value: a picture has no word for it.
+    originals = np.nan_to_num(originals, nan=limits[0])
+    pair = np.stack([_colours(originals), _colours(reconstruct(system, few, seed))])
+    gallery = replace(gallery, limits=limits, reconstructed=Sheet(("held out", "rebuilt"), pair))
+    gallery = replace(gallery, plane=_plane(system, rows, dense))
+    if count(rows) >= 6:
+        start, end = ({name: values[i : i + 3] for name, values in rows.items()} for i in (0, 3))
+        gallery = replace(gallery, paths=Sheet(("",) * 3, _colours(interpolate(system, start, end, _STEPS, seed=seed), 2)))
+    if order:
+        walked = traverse(system, _first(rows, 1), dimensions=order, steps=_STEPS, seed=seed)[0]
+        gallery = replace(gallery, moved=Sheet(tuple(f"z{d + 1}" for d in order), _colours(walked, 2)))
+    if not dense:
+        return gallery
+    pool = np.nan_to_num(_raw(system, _first(rows, 3 * _SHOWN)), nan=limits[0])
+    pool = _colours(pool[: len(pool) // 3 * 3]) if len(pool) >= 3 else _colours(pool)
+    real = pool.reshape(3 if len(pool) >= 3 else 1, -1, *pool.shape[1:])
+    return replace(gallery, sampled=_samples(system, rows, seed), real=Sheet(("",) * len(real), real))
+
+
+def _colours(images: np.ndarray, lead: int = 1) -> np.ndarray:
+    """Images with an axis of channels after `lead` axes in front."""
+    return images if images.ndim == lead + 3 else images[..., None]
+
+
+def _steering(system: System) -> tuple[str, tuple[str, ...]] | None:
+    """The name and the classes of the condition, where it is one fact with classes."""
+    facts = system.modality.state.get("conditions") or []
+    return (facts[0]["name"], tuple(facts[0]["names"])) if len(facts) == 1 and facts[0]["names"] else None
+
+
+def _samples(system: System, rows: Rows, seed: int) -> Sheet:
+    """Means of p(x|z) for draws of z: a row of pictures a class where the model is told the class."""
+    steering = _steering(system)
+    if steering is None:
+        given = rows.get("condition")
+        number = 3 * _SHOWN if given is None else min(3 * _SHOWN, len(given) // 3 * 3 or len(given))
+        values = system.modality.to_raw(draw(system, number, None if given is None else given[:number], seed=seed, mean=True))
+        lines = 3 if number >= 3 else 1
+        return Sheet(("",) * lines, _colours(values).reshape(lines, number // lines, *_colours(values).shape[1:]))
+    names = steering[1][:_SHOWN]
+    told = system.modality.condition(np.repeat(np.asarray(names, dtype=object), _SHOWN), len(names) * _SHOWN)
+    values = _colours(system.modality.to_raw(draw(system, len(names) * _SHOWN, told, seed=seed, mean=True)))
+    return Sheet(names, values.reshape(len(names), _SHOWN, *values.shape[1:]))
+
+
+def _plane(system: System, rows: Rows, dense: bool) -> np.ndarray | None:
+    """A latent of two dimensions decoded on a grid, z1 to the right, z2 upwards."""
+    if layout(system).width != 2:
+        return None
+    middle, reach = np.zeros(2), np.full(2, 2.5)
+    if not dense:
+        means = encode(system, rows).mean
+        middle, reach = means.mean(0), 2 * means.std(0)
+    across, up = (np.linspace(middle[i] - reach[i], middle[i] + reach[i], _TILES) for i in (0, 1))
+    z = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
+    given = rows["condition"][:1].expand(len(z), -1) if "condition" in rows else None
+    values = _colours(system.modality.to_raw(write(system, torch.as_tensor(z, dtype=torch.float32), given)))
+    return values.reshape(_TILES, _TILES, *values.shape[1:])
+
+
+def _table(gallery: Gallery, system: System, rows: Rows, order: list[int], dense: bool, seed: int) -> Gallery:
+    kept = _first(rows, _COMPARED)
+    real = _raw(system, kept).astype(float)
+    names: tuple[str, ...] = tuple(system.modality.state.get("columns") or ()) or tuple(f"column {i + 1}" for i in range(real.shape[1]))
+    gallery = replace(gallery, columns=names, table=real)
+    if order:
+        ends = traverse(system, _first(rows, 1), dimensions=order, span=(-2.0, 2.0), steps=2, seed=seed)[0].astype(float)
+        scale = np.nanstd(real, axis=0)
+        change = (ends[:, 1] - ends[:, 0]) / np.where(scale > 0, scale, 1.0)
+        gallery = replace(gallery, movement=Movement(tuple(order), names, change))
+    if not dense:
+        return gallery
+    made = system.modality.to_raw(draw(system, len(real), kept.get("condition"), seed=seed)).astype(float)
+    return replace(gallery, drawn=made)
+
+
+def differences(real: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """How far apart each column's two distributions are: the largest distance between their cumulated shares, in [0, 1]."""
+    return np.array([_distance(real[:, i][~np.isnan(real[:, i])], drawn[:, i]) for i in range(real.shape[1])])
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    if not len(a) or not len(b):
+        return 0.0
+    places = np.concatenate([a, b])
+    shares = [np.searchsorted(np.sort(values), places, side="right") / len(values) for values in (a, b)]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def correlations(values: np.ndarray) -> np.ndarray:
+    """Correlations between columns, gaps at the column's mean; 0 where a column does not vary."""
+    centred = np.nan_to_num(values - np.nanmean(values, axis=0))
+    deviation = centred.std(axis=0)
+    scaled = centred / np.where(deviation > 0, deviation, 1.0)
+    return np.asarray(scaled.T @ scaled / len(values))
+
+
+def words(value: Any) -> str:
+    """A number of a table as a person writes it."""
+    return "gap" if value is None or np.isnan(value) else f"{value:.4g}"

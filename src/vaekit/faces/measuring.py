@@ -1,0 +1,176 @@
+"""A trained system measured on rows it never saw, beside a plain autoencoder that was trained in the same way.
+
+The autoencoder has the same networks, latent, likelihood, settings and seed, and as many epochs: what it reconstructs better is what
+the rate costs, and what its codes tell less of the labels is what the prior gives.
+"""
+
+import platform
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaekit.core.errors import InputError
+from vaekit.core.files import whole_file
+from vaekit.core.system import System, build
+from vaekit.evaluation import evaluate
+from vaekit.evaluation.report import Gallery, gather, page
+from vaekit.faces.fitted import FittedVAE
+from vaekit.faces.preparing import BOOK, Parts
+from vaekit.operations.store import write_json
+from vaekit.training import Settings
+from vaekit.training import fit as run_training
+
+__all__ = ["measured", "reported"]
+
+Progress = Callable[[str, float], None]
+
+_PLAIN = "autoencoder"
+# The baseline is a comparison, not the work: beyond this it stops, and its protocol says so.
+_MINUTES = 3.0
+
+
+def measured(
+    fitted: FittedVAE, data: Any = None, particles: int = 100, baseline: bool = True, seed: int = 0, progress: Progress | None = None
+) -> tuple[dict[str, Any], Gallery]:
+    """Everything that is measured, as JSON values, and everything that is shown.
+
+    Arguments:
+        fitted: trained.
+        data: rows to measure on; None = the test rows that were held out.
+        particles: importance samples a row.
+        baseline: also train a plain autoencoder in the same way.
+        seed: of the draws.
+        progress: called with a word and a fraction.
+
+    Raises:
+        InputError: where the data cannot be opened, has changed, or has fewer than two rows.
+    """
+    tell = progress if progress is not None else _silent
+    parts = _parts(fitted)
+    test = parts.test if data is None else fitted.store(data)
+    plain, words = _baseline(fitted, parts, tell) if baseline else (None, "left out, as asked")
+    metrics = evaluate(
+        fitted.system, parts.train, test, plain, seed, particles, progress=lambda doing, done, total: tell(f"measuring: {doing}", done / total)
+    )
+    metrics["protocol"]["baseline"] = words
+    metrics["about"] = _about(fitted, test, data, words)
+    rates = metrics["latent"]["dimensions"].get("kl")
+    known = rates if rates and all(rate is not None for rate in rates) else None
+    return metrics, gather(fitted.system, test, known, seed)
+
+
+def reported(
+    fitted: FittedVAE, path: Path, data: Any = None, particles: int = 100, seed: int = 0, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Measure, and write the page with `metrics.json` beside it, each whole or not at all.
+
+    Arguments:
+        fitted: trained.
+        path: of the page.
+        data: rows to measure on; None = the test rows that were held out.
+        particles: importance samples a row.
+        seed: of the draws.
+        progress: called with a word and a fraction.
+
+    Raises:
+        InputError: as `measured`, or where the files cannot be written.
+    """
+    metrics, gallery = measured(fitted, data, particles, True, seed, progress)
+    text = page(metrics, gallery, fitted.history.to_json())
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    write_json(path.with_name("metrics.json"), metrics)
+    return metrics
+
+
+def _silent(doing: str, share: float) -> None:
+    """The progress that nobody watches."""
+
+
+def _parts(fitted: FittedVAE) -> Parts:
+    # The face opens data for both training and measuring; it stands above this file.
+    from vaekit.faces.api import held_out
+
+    return held_out(fitted)
+
+
+def _baseline(fitted: FittedVAE, parts: Parts, tell: Progress) -> tuple[System | None, str]:
+    """The plain autoencoder, trained in the same way, and how it was trained; or None and why there is none."""
+    system = fitted.system
+    if system.recipe == _PLAIN:
+        return None, "left out: the model is the plain autoencoder itself"
+    if not system.recipe:
+        return None, "left out: the model was composed by hand, so there is no recipe to take the networks from"
+    if system.handed:
+        return None, f"left out: the model has networks of its own ({', '.join(system.handed)}), which cannot be trained twice"
+    settings = _settings(fitted)
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        plain = build(BOOK, _PLAIN, system.modality, **_arguments(system))
+    watch = _Watch(tell)
+    history = run_training(plain, parts.feed(system.modality, settings), settings, hooks=[watch])
+    plain.model.to("cpu")
+    took = history.validations[-1].epoch if history.validations else float(settings.epochs or 0)
+    short = f"; stopped by the clock after {_MINUTES:g} minutes" if settings.epochs and took < settings.epochs - 1 and not settings.patience else ""
+    return plain, f"{_PLAIN} with the same networks, latent, settings and seed, {took:.0f} epochs{short}"
+
+
+def _settings(fitted: FittedVAE) -> Settings:
+    """The run's own settings, for as many epochs as it took."""
+    given = Settings.checked(**dict(fitted.data.get("settings") or {}))
+    seen = fitted.history.validations
+    epochs = max(round(seen[-1].epoch), 1) if seen else given.last_epoch or 50
+    return given.model_copy(update={"epochs": epochs, "minutes": _MINUTES, "device": "auto", "devices": 1})
+
+
+def _arguments(system: System) -> dict[str, Any]:
+    """What the recipes share: the latent, the likelihood and the sizes of the networks."""
+    own = set(signature(BOOK.recipe(system.recipe)).parameters) | set(signature(BOOK.recipe("vae")).parameters)
+    shared = set(signature(BOOK.recipe(_PLAIN)).parameters)
+    return {name: value for name, value in system.arguments.items() if name in shared or name not in own}
+
+
+class _Watch:
+    """Tells how far the baseline is."""
+
+    def __init__(self, tell: Progress):
+        self.tell = tell
+
+    def moment(self, moment: Any) -> None:
+        """Called a few times a second."""
+        self.tell("training the plain autoencoder", moment.progress)
+
+    def validation(self, validation: Any) -> None:
+        """Nothing to say."""
+
+    def note(self, text: str) -> None:
+        """Nothing to say: the baseline's troubles are not the person's."""
+
+
+def _about(fitted: FittedVAE, test: Mapping[str, Tensor], data: Any, baseline: str) -> dict[str, Any]:
+    """What the page is about, in words."""
+    system, facts = fitted.system, fitted.data
+    modality, versions = system.modality, f"vaekit {_version()}, torch {torch.__version__}, Python {platform.python_version()}"
+    source = facts.get("source")
+    shape = " × ".join(map(str, modality.event))
+    told = [
+        f"{facts.get('rows', modality.rows):,} rows of {shape}", f"{len(test['x']):,} {'held out' if data is None else 'measured on'}",
+        f"likelihood {modality.likelihood.replace('_', ' ')}", datetime.now(UTC).strftime("%Y-%m-%d"),
+    ]
+    if facts.get("fingerprint"):
+        told.insert(3, f"data {facts['fingerprint'][:12]}")
+    return {
+        "data": Path(str(source)).name if source else "values in memory", "recipe": system.recipe or "composed by hand",
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "versions": versions, "facts": told, "baseline": f"Baseline: {baseline}.",
+    }
+
+
+def _version() -> str:
+    from vaekit import __version__
+
+    return __version__
