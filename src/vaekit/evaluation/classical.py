@@ -1,0 +1,123 @@
+"""The classical methods that a model is read with: probes, neighbours, clusters, principal components and two-sample classifiers.
+
+The one file of this room that imports scikit-learn, and only where it is used: importing it takes as long as importing all else.
+One thread each: these problems are small, and on a busy machine threads that wait for one another make them fifty times slower.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+
+__all__ = ["cluster_scores", "linear_probe", "nearest_neighbours", "principal", "told_apart"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _one_thread(work: Callable[P, R]) -> Callable[P, R]:
+    @wraps(work)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> R:
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):
+            return work(*args, **kwargs)
+
+    return alone
+
+
+@_one_thread
+def linear_probe(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Classes of `test` by logistic regression on standardised features.
+
+    Arguments:
+        train: `(N, features)`.
+        labels: `(N,)`.
+        test: `(M, features)`.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(train, labels).predict(test)
+
+
+@_one_thread
+def nearest_neighbours(train: np.ndarray, labels: np.ndarray, test: np.ndarray, k: int) -> np.ndarray:
+    """Classes of `test` by the majority of the k nearest rows of `train`.
+
+    Arguments:
+        train: `(N, features)`, N >= k.
+        labels: `(N,)`.
+        test: `(M, features)`.
+        k: how many neighbours.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return KNeighborsClassifier(k).fit(train, labels).predict(test)
+
+
+@_one_thread
+def cluster_scores(train: np.ndarray, test: np.ndarray, labels: np.ndarray, clusters: int, seed: int) -> tuple[float, float]:
+    """Normalised mutual information and adjusted Rand index between k-means clusters, fitted to `train`, and the classes of `test`.
+
+    Arguments:
+        train: `(N, features)`, N >= clusters.
+        test: `(M, features)`.
+        labels: of `test`, `(M,)`.
+        clusters: how many.
+        seed: of the starts.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    found = KMeans(clusters, n_init=4, random_state=seed).fit(train).predict(test)
+    return float(normalized_mutual_info_score(labels, found)), float(adjusted_rand_score(labels, found))
+
+
+@_one_thread
+def principal(train: np.ndarray, width: int, seed: int, *others: np.ndarray) -> list[np.ndarray]:
+    """`train` and others on the first principal components of `train`, as many as there can be up to `width`.
+
+    Arguments:
+        train: `(N, features)`.
+        width: components wanted.
+        seed: of the randomised solver.
+        others: `(M, features)` each.
+    """
+    from sklearn.decomposition import PCA
+
+    fitted = PCA(min(width, *train.shape), random_state=seed).fit(train)
+    return [fitted.transform(values) for values in (train, *others)]
+
+
+@_one_thread
+def told_apart(first: np.ndarray, second: np.ndarray, seed: int, folds: int = 3) -> dict[str, float]:
+    """How well classifiers tell two samples apart: the area under the ROC curve of cross-validated predictions; 1/2 = not at all.
+
+    Arguments:
+        first: `(N, features)`.
+        second: `(M, features)`.
+        seed: of the folds and the trees.
+        folds: of the cross-validation.
+
+    Source: Lopez-Paz, Oquab 2017, arXiv:1610.06545.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    values, which = np.concatenate([first, second]), np.repeat([0, 1], [len(first), len(second)])
+    split = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    judges = {
+        "gradient boosting": HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=8, early_stopping=False, random_state=seed),
+        "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=200)),
+    }
+    return {
+        name: float(roc_auc_score(which, cross_val_predict(judge, values, which, cv=split, method="predict_proba")[:, 1]))
+        for name, judge in judges.items()
+    }

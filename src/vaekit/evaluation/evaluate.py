@@ -1,0 +1,100 @@
+"""Every measure of a system, as the plain JSON that `metrics.json` holds.
+
+| section | holds |
+| --- | --- |
+| verdict | `name`, `state`, `sentences`, `remedy` |
+| likelihood | `figures`, `absent` |
+| reconstruction | `kind`, `figures`, `columns` for columns of numbers |
+| latent | `figures`, `dimensions`: a list for each measure by coordinate |
+| representation | `figures` with `pca` and `floor`; null without labels |
+| samples | `figures` with `floor` and `ceiling`, `space`, `absent` |
+| baseline | `recipe`, `reconstruction` and `representation` of another system on the same rows; null without one |
+| protocol | rows, seeds and particles |
+
+`absent` is null, or says why a section has no figures.
+"""
+
+from typing import Any
+
+from vaekit.core.errors import InputError
+from vaekit.core.system import System
+from vaekit.evaluation.figure import finite
+from vaekit.evaluation.latent import Latents, measure_latents
+from vaekit.evaluation.likelihood import importance_nll
+from vaekit.evaluation.reconstruction import measure_reconstruction
+from vaekit.evaluation.representation import measure_representation
+from vaekit.evaluation.samples import measure_samples
+from vaekit.evaluation.values import take
+from vaekit.evaluation.verdict import verdict
+from vaekit.tasks.walk import Progress, Rows, count, has_density, silent
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    system: System, train_rows: Rows, test_rows: Rows, baseline: System | None = None, seed: int = 0, particles: int = 200,
+    rows: int = 1000, progress: Progress = silent,
+) -> dict[str, Any]:
+    """Measure a fitted system on held-out rows.
+
+    Arguments:
+        system: fitted.
+        train_rows: what it was fitted to; probes are fitted to them too.
+        test_rows: held out, 2 or more.
+        baseline: another fitted system, the plain autoencoder say, to set beside it.
+        seed: of subsamples, draws and classifiers.
+        particles: a row, of the importance sampling.
+        rows: at most so many held-out rows a measure; each figure says how many it was measured on.
+        progress: told what is being measured, and how far it is.
+
+    Raises:
+        InputError: where fewer than two rows are held out.
+    """
+    if count(test_rows) < 2:
+        raise InputError("one held-out row cannot show how rows differ: hold out at least 2")
+    held, steps = take(test_rows, rows, seed), 5
+    latents = measure_latents(system, held, seed)
+    progress("latent", 1, steps)
+    scored: dict[str, Any] = {"figures": [], "absent": None}
+    samples: dict[str, Any] = {"figures": [], "space": None, "absent": None}
+    if has_density(system):
+        scored["figures"] = importance_nll(system, held, particles, seed, progress=progress).figures()
+        progress("likelihood", 2, steps)
+        samples = measure_samples(system, train_rows, held, seed, rows)
+    else:
+        scored["absent"] = "the code is a point without a density: there is no bound on the likelihood"
+        samples["absent"] = "the code is a point without a density: there is no prior to draw samples from"
+    progress("samples", 3, steps)
+    own = _quality(system, train_rows, held, seed)
+    progress("representation", 4, steps)
+    other = None if baseline is None else {"recipe": baseline.recipe, **_quality(baseline, train_rows, held, seed)}
+    progress("baseline", steps, steps)
+    return {
+        "verdict": verdict(latents).as_json(),
+        "likelihood": scored,
+        "reconstruction": own["reconstruction"],
+        "latent": {"figures": latents.figures(), "dimensions": _by_dimension(latents)},
+        "representation": own["representation"],
+        "samples": samples,
+        "baseline": other,
+        "protocol": {
+            "recipe": system.recipe, "likelihood": system.modality.likelihood, "because": system.modality.because,
+            "latent": latents.width, "condition_width": system.modality.condition_width, "train_rows": count(train_rows),
+            "held_out_rows": count(test_rows), "measured_rows": count(held), "particles": particles, "seed": seed,
+        },
+    }
+
+
+def _quality(system: System, train_rows: Rows, held: Rows, seed: int) -> dict[str, Any]:
+    """What any system has, with a density or without."""
+    return {
+        "reconstruction": measure_reconstruction(system, held, seed),
+        "representation": measure_representation(system, train_rows, held, seed),
+    }
+
+
+def _by_dimension(found: Latents) -> dict[str, list[Any]]:
+    """A list for each measure by coordinate."""
+    names = ("kl", "variance_of_means", "aggregate_mean", "aggregate_spread")
+    numbers = {name: [finite(float(v)) for v in getattr(found, name)] for name in names}
+    return {**numbers, "active": [bool(v) for v in found.active]}

@@ -1,0 +1,201 @@
+r"""What the latent holds.
+
+    rate = E_x KL(q(z|x) || p(z)) = I(x; z) + KL(q(z) || p(z)),   q(z) = (1/N) sum_n q(z|x_n)   (Hoffman, Johnson 2016)
+    I(x; z) ~ E log q(z|x) - log (1/N) sum_n q(z|x_n) <= log N
+    a unit is active where its KL > 0.01 nats and Var_x E_q[z] > 0.01                       (Burda et al. 2015, arXiv:1509.00519)
+    moment mismatch = sum_j KL(N(m_j, s_j^2) || N(0, 1)),  m and s the aggregate's, in the prior's units
+    use = E log p(x|z) - E log p(x|z'),  z' the latent of another row
+
+With one latent a model, all of it is about that latent; with several, the mutual information is the first one's.
+"""
+
+from dataclasses import dataclass
+from math import log, nan
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from vaekit.core import dispatch
+from vaekit.core.choose import fixed, from_posterior
+from vaekit.core.system import System
+from vaekit.core.trace import Trace
+from vaekit.evaluation.figure import Figure, figure
+from vaekit.tasks.walk import Layout, Progress, Rows, at_rest, batches, count, layout, noise_of, silent
+
+__all__ = ["ACTIVE", "Latents", "measure_latents"]
+
+ACTIVE = 0.01
+_VALUES = 1 << 22
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Measures of the latent over rows; NaN where the code is a point and has none.
+
+    Arguments:
+        kl: mean KL of each coordinate, `(latent,)`, nats.
+        variance_of_means: Var_x E_q[z] of each coordinate, `(latent,)`.
+        aggregate_mean: mean of the aggregate posterior, `(latent,)`, in deviations of the prior from its centre.
+        aggregate_spread: its standard deviation, `(latent,)`, in deviations of the prior.
+        rate: mean KL a row, nats.
+        mutual_information: between a row and its latent, nats; at most log(rows).
+        use: how much worse a row is explained by another row's latent, nats.
+        dense: whether the posterior has a density.
+        rows: how many rows.
+        seed: of the draws.
+    """
+
+    kl: np.ndarray
+    variance_of_means: np.ndarray
+    aggregate_mean: np.ndarray
+    aggregate_spread: np.ndarray
+    rate: float
+    mutual_information: float
+    use: float
+    dense: bool
+    rows: int
+    seed: int
+
+    @property
+    def width(self) -> int:
+        """Coordinates of the latent."""
+        return len(self.variance_of_means)
+
+    @property
+    def active(self) -> np.ndarray:
+        """Which coordinates carry information by both criteria, `(latent,)`; by variance alone where KL has no coordinates."""
+        return (self.variance_of_means > ACTIVE) & (np.isnan(self.kl) | (self.kl > ACTIVE))
+
+    @property
+    def marginal_kl(self) -> float:
+        """KL(q(z) || p(z)), nats."""
+        return self.rate - self.mutual_information
+
+    @property
+    def mismatch(self) -> np.ndarray:
+        """KL of a normal with the aggregate's moments to the prior, `(latent,)`, nats."""
+        variance = np.maximum(np.square(self.aggregate_spread), 1e-12)
+        return 0.5 * (variance + np.square(self.aggregate_mean) - 1 - np.log(variance))
+
+    def figures(self) -> list[Figure]:
+        """All of them, to be reported."""
+        n, seed, units = self.rows, self.seed, f"of {self.width}"
+        by_variance = int((self.variance_of_means > ACTIVE).sum())
+        swapped = "distortion under another row's latent less that under its own"
+        found = [
+            figure("active units by variance", by_variance, units, "none", "Var_x E_q[z] > 0.01", n, seed),
+            figure("use of the latent", self.use, "nats", "higher", swapped, n, seed),
+        ]
+        if not self.dense:
+            return found
+        by_kl = nan if np.isnan(self.kl).any() else int((self.kl > ACTIVE).sum())
+        ceiling = f"aggregate posterior = mixture over the {n} rows, so at most log N = {log(n):.2f} nats"
+        moments = "KL of a normal with the aggregate posterior's mean and deviation by coordinate to the prior, summed"
+        return [
+            figure("active units by KL", by_kl, units, "none", "mean KL > 0.01 nats", n, seed), *found,
+            figure("mutual information", self.mutual_information, "nats", "none", ceiling, n, seed, ceiling=log(n)),
+            figure("marginal KL", self.marginal_kl, "nats", "lower", f"rate less mutual information; {ceiling}", n, seed),
+            figure("moment mismatch", float(self.mismatch.sum()), "nats", "lower", moments, n, seed),
+        ]
+
+
+@dataclass(frozen=True)
+class _Walked:
+    """One batch's part: each tensor `(B, latent)` or `(B,)`."""
+
+    z: Tensor
+    mean: Tensor
+    spread: Tensor
+    prior_mean: Tensor
+    prior_spread: Tensor
+    kl: Tensor
+    rate: Tensor
+    log_likelihood: Tensor
+    first: Tensor
+    posterior: Distribution
+
+
+def measure_latents(system: System, rows: Rows, seed: int = 0, progress: Progress = silent) -> Latents:
+    """Measure the latent on rows; the time grows with the square of their number.
+
+    Arguments:
+        system: fitted.
+        rows: stored by the system's modality.
+        seed: of the draws.
+        progress: told how many rows are done.
+
+    Raises:
+        InputError: where there are no rows.
+    """
+    places, total = layout(system), count(rows)
+    walked: list[_Walked] = []
+    left: list[Tensor] = []
+    with at_rest(system, seed):
+        for batch in batches(system, rows, seed):
+            walked.append(_read(system.model(batch, from_posterior(1, noise_of(batch, seed))), places))
+            progress("latent", sum(len(part.z) for part in walked), total)
+        z = torch.cat([part.z for part in walked])
+        others = z.roll(1, dims=0)
+        for batch in batches(system, rows, seed):
+            start = sum(len(part) for part in left)
+            trace = system.model(batch, fixed(places.split(others[None, start : start + batch.rows]), from_posterior()))
+            left.append(trace.log_likelihood[0])
+        dense = not bool(torch.cat([part.rate for part in walked]).isnan().any())
+        information = _mutual_information(walked) if dense else nan
+    return _summed(walked, torch.cat(left), information, dense, seed)
+
+
+def _read(trace: Trace, places: Layout) -> _Walked:
+    sites = trace.sites
+    dense = all(site.random for site in sites.values())
+    kls = {n: (site.kl_by_dimension() if dense else None) for n, site in sites.items()}
+    first = next(iter(sites.values()))
+
+    def joined(values: dict[str, Tensor]) -> Tensor:
+        return places.join({n: v.expand_as(sites[n].z) for n, v in values.items()})[0]
+
+    return _Walked(
+        z=joined({n: site.z for n, site in sites.items()}),
+        mean=joined({n: dispatch.centre(site.posterior) for n, site in sites.items()}),
+        spread=joined({n: site.posterior.stddev for n, site in sites.items()}),  # type: ignore[union-attr]
+        prior_mean=joined({n: dispatch.centre(site.prior) for n, site in sites.items()}),
+        prior_spread=joined({n: site.prior.stddev for n, site in sites.items()}),
+        kl=joined({n: torch.full_like(sites[n].z, nan) if kl is None else kl for n, kl in kls.items()}),
+        rate=trace.kl()[0] if dense else torch.full_like(trace.log_likelihood[0], nan),
+        log_likelihood=trace.log_likelihood[0],
+        first=first.z[0],
+        posterior=first.posterior,  # type: ignore[arg-type]
+    )
+
+
+def _mutual_information(walked: list[_Walked]) -> float:
+    """E log q(z|x) - log (1/N) sum_n q(z|x_n), over pairs of rows in pieces of bounded memory."""
+    total, gained = sum(len(part.z) for part in walked), 0.0
+    for part in walked:
+        own = part.posterior.log_prob(part.first.unsqueeze(0))[0]
+        size = max(_VALUES // (max(len(p.z) for p in walked) * part.first[0].numel()), 1)
+        for z, mine in zip(part.first.split(size), own.split(size)):
+            pairs = torch.cat([p.posterior.log_prob(z.unsqueeze(1)) for p in walked], dim=1)
+            gained += float((mine - pairs.logsumexp(1) + log(total)).double().sum())
+    return gained / total
+
+
+def _summed(walked: list[_Walked], left: Tensor, information: float, dense: bool, seed: int) -> Latents:
+    names = ("mean", "spread", "prior_mean", "prior_spread", "kl")
+    mean, spread, middle, deviation, kl = (torch.cat([getattr(part, name) for part in walked]).double() for name in names)
+    away = (mean - middle) / deviation
+    # Law of total variance: the aggregate's variance is the variance of the means plus the mean of the variances.
+    variance = away.var(0, correction=0) + (spread / deviation).square().mean(0)
+    explained = torch.cat([part.log_likelihood for part in walked])
+    return Latents(
+        kl=kl.mean(0).cpu().numpy(),
+        variance_of_means=mean.var(0, correction=0).cpu().numpy(),
+        aggregate_mean=away.mean(0).cpu().numpy(),
+        aggregate_spread=variance.sqrt().cpu().numpy(),
+        rate=float(torch.cat([part.rate for part in walked]).double().mean()),
+        mutual_information=information,
+        use=float((explained - left).double().mean()),
+        dense=dense, rows=len(mean), seed=seed,
+    )

@@ -1,0 +1,78 @@
+"""What the latent's measures come to, in words: one name, one or two sentences with their figures, and one remedy."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vaekit.evaluation.latent import Latents
+
+__all__ = ["Verdict", "verdict"]
+
+_USED = 0.25
+_OFF = 0.25
+_WARM_UP = 'a warm-up of the rate with free bits: beta={"recipe": "linear", "arguments": {"until": 0.2}}, free_bits=0.1'
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judgement on posterior collapse.
+
+    Arguments:
+        name: `healthy`, `partly collapsed`, `collapsed`, `ignores the latent`, `overspent` or `point code`.
+        state: `good`, `warn`, `bad`, or `none` where the question does not arise.
+        sentences: why, with figures.
+        remedy: one thing to try; None where nothing need be done.
+    """
+
+    name: str
+    state: str
+    sentences: tuple[str, ...]
+    remedy: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "sentences": list(self.sentences)}
+
+
+def verdict(found: Latents) -> Verdict:
+    """Judge the latent: the first of six rules that applies.
+
+    | rule | name |
+    | --- | --- |
+    | the posterior has no density | point code |
+    | no unit is active | collapsed |
+    | use < rate / 4 | ignores the latent |
+    | moment mismatch > 1/4 nat an active unit | overspent |
+    | fewer than half of the units are active | partly collapsed |
+    | else | healthy |
+
+    Arguments:
+        found: measures of the latent.
+    """
+    active, width = int(found.active.sum()), found.width
+    units = f"{active} of {width} latent dimensions {'carries' if active == 1 else 'carry'} information"
+    use = f"a row is explained {found.use:.1f} nats better by its own latent than by another row's"
+    if not found.dense:
+        return Verdict("point code", "none", (
+            f"The code is a point, not a distribution: it has no rate, no likelihood bound and no prior to draw from; {units}.",
+        ), "the recipe vae, where rows are to be generated or scored")
+    if not active:
+        return Verdict("collapsed", "bad", (
+            f"None of the {width} latent dimensions carries information: the rate is {found.rate:.3f} nats a row.",
+            "The posterior is the prior, and every row is decoded to the same values.",
+        ), _WARM_UP)
+    if found.use < _USED * found.rate:
+        return Verdict("ignores the latent", "bad", (
+            f"The posterior spends {found.rate:.1f} nats a row, but {use}: the decoder does not read what the encoder writes.",
+        ), "a smaller decoder, such as hidden=64")
+    mismatch = float(found.mismatch.sum())
+    if mismatch > _OFF * active:
+        return Verdict("overspent", "warn", (
+            f"The encoded rows do not lie where the prior does: {mismatch:.1f} nats apart by mean and deviation alone, {units}.",
+            f"Much of the rate of {found.rate:.1f} nats is wasted, and draws from the prior decode to where no row came from.",
+        ), "a larger beta, 1 or above")
+    if 2 * active < width:
+        return Verdict("partly collapsed", "warn", (
+            f"Only {units}, at a rate of {found.rate:.1f} nats a row; the decoder ignores the other {width - active}.",
+            f"What is used is used well: {use}.",
+        ), f"fewer dimensions, latent={active}; or, where reconstructions lack detail, {_WARM_UP}")
+    return Verdict("healthy", "good", (f"{units}, at a rate of {found.rate:.1f} nats a row.", f"{use.capitalize()}."), None)
