@@ -123,7 +123,8 @@ def _as_text(value: Any) -> str:
 
 
 def _fitted(name: str, column: np.ndarray) -> _Fact:
-    numbers = _numbers(column)
+    # Classes named by digits are words: '7' is not more than '1'.
+    numbers = None if any(isinstance(v, str) for v in column) else _numbers(column)
     if numbers is not None and not np.isfinite(numbers).all():
         raise InputError(f"condition '{name}', row {int((~np.isfinite(numbers)).argmax()) + 1}: not a finite number; fill or drop that row")
     if numbers is None or (column.dtype.kind in "iub" and len(np.unique(numbers)) <= 50):
