@@ -10,7 +10,7 @@ r"""Weights that change while a stage runs: functions of `progress`, the fractio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -28,11 +28,26 @@ class Schedule(Protocol):
         ...
 
 
+def _check(made: Any) -> None:
+    """See that a schedule gives a finite number everywhere."""
+    name, values = type(made).__name__.lower(), vars(made)
+    for argument, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise InputError(f"schedule {name!r}: {argument} must be a finite number, not {value!r}")
+    if not 0 < values.get("until", 1) <= 1:
+        raise InputError(f"schedule {name!r}: until must be a fraction in (0, 1], not {values['until']}")
+    if values.get("cycles", 1) < 1:
+        raise InputError(f"schedule {name!r}: cycles must be 1 or more, not {values['cycles']}")
+
+
 @dataclass(frozen=True)
 class Constant:
     """The same weight throughout."""
 
     value: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self)
 
     def __call__(self, progress: Tensor) -> Tensor:
         """The weight, shape ()."""
@@ -47,6 +62,9 @@ class Linear:
     stop: float = 1.0
     until: float = 0.1
 
+    def __post_init__(self) -> None:
+        _check(self)
+
     def __call__(self, progress: Tensor) -> Tensor:
         """The weight, shape ()."""
         return self.start + (self.stop - self.start) * (progress / self.until).clamp(max=1)
@@ -59,6 +77,9 @@ class Cosine:
     start: float = 0.0
     stop: float = 1.0
     until: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check(self)
 
     def __call__(self, progress: Tensor) -> Tensor:
         """The weight, shape ()."""
@@ -73,6 +94,9 @@ class Cyclic:
     stop: float = 1.0
     cycles: int = 4
     until: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check(self)
 
     def __call__(self, progress: Tensor) -> Tensor:
         """The weight, shape ()."""
@@ -90,7 +114,7 @@ def schedule(weight: Weight) -> Schedule:
     """A schedule from a number, a schedule, or its JSON form `{"recipe": "linear", "arguments": {"until": 0.2}}`.
 
     Raises:
-        InputError: where the name or its arguments are unknown, or the number is not finite.
+        InputError: where the name or its arguments are unknown or out of range, or the number is not finite.
     """
     if isinstance(weight, Mapping):
         name, arguments = str(weight.get("recipe")), dict(weight.get("arguments") or {})  # type: ignore[call-overload]
@@ -100,8 +124,8 @@ def schedule(weight: Weight) -> Schedule:
             return _NAMED[name](**arguments)
         except TypeError as error:
             raise InputError(f"schedule {name!r}: {error}") from error
-    if isinstance(weight, (int, float)):
-        if not math.isfinite(weight):
-            raise InputError(f"a weight must be a finite number, not {weight}")
+    if isinstance(weight, (int, float)) and math.isfinite(weight):
         return Constant(float(weight))
-    return weight
+    if callable(weight):
+        return weight
+    raise InputError(f"a weight must be a finite number or a schedule ({', '.join(_NAMED)}), not {weight!r}")
