@@ -139,7 +139,6 @@ class enumerate_:
         posterior = _required(name, posterior)
         if shape[0] != 1:
             raise ValueError(f"site '{name}' cannot be enumerated below {shape[0]} particles: enumerate it first")
-        flat = posterior.expand((shape[1],)) if len(posterior.batch_shape) < 2 else posterior.expand((1, shape[1]))
-        states = flat.enumerate_support().squeeze(1)
-        weight = flat.log_prob(states.unsqueeze(1)).squeeze(1).softmax(0)
-        return Choice(states, weight)
+        rows = posterior.expand((1, shape[1]))
+        states = rows.enumerate_support()
+        return Choice(states.squeeze(1), rows.log_prob(states).squeeze(1).softmax(0))
