@@ -68,7 +68,7 @@ def measure(step: Step, rows: Rows) -> tuple[dict[str, float], int, int]:
         loss, readings = step.objective(trace)
         readings = {"loss": loss, **readings}
         if all(site.random for site in trace.sites.values()):
-            readings["elbo"] = -trace.elbo().mean()
+            readings["elbo"] = step.objective.reduce(-trace.elbo(), trace)
         for name, value in readings.items():
             totals[name] = totals.get(name, torch.zeros_like(value)) + value * batch.rows
         for name, value in _kl_by_dimension(trace).items():
