@@ -44,7 +44,7 @@ class ResidualBlock(nn.Module):
     def forward(self, h: Tensor, condition: Tensor | None) -> Tensor:
         """Features of the same shape, `(N, channels, height, width)`; condition `(N, width)`."""
         inner = self.first(h)
-        if self.bias is not None and condition is not None:
+        if self.bias is not None:
             inner = inner + self.bias(condition)[..., None, None]
         return h + self.second(inner)
 
@@ -79,7 +79,7 @@ class ConvolutionReader(nn.Module):
         size = colours * (2 if gaps else 1)
         self.downs, self.towers = nn.ModuleList(), nn.ModuleList()
         for width in channels:
-            self.downs.append(nn.Conv2d(size, width, 4, stride=2, padding=1) if min(height, breadth) > 1 else nn.Conv2d(size, width, 1))
+            self.downs.append(_halving(size, width, (height, breadth)))
             self.towers.append(nn.ModuleList(ResidualBlock(width, condition_width, activation, norm) for _ in range(blocks)))
             height, breadth, size = _halved(height), _halved(breadth), width
         self.last = nn.Sequential(_norm(size, norm), named_activation(activation))
@@ -114,8 +114,13 @@ class ConvolutionReader(nn.Module):
         return self.trunk(self.embed(x, observed), condition)
 
 
+def _halving(size: int, width: int, sides: tuple[int, int]) -> nn.Conv2d:
+    """A convolution that halves each side; a side of one pixel stays."""
+    kernel, stride, padding = zip(*((4, 2, 1) if side > 1 else (1, 1, 0) for side in sides))
+    return nn.Conv2d(size, width, kernel, stride, padding)
+
+
 def _halved(size: int) -> int:
-    """What a convolution of width 4, stride 2, padding 1 leaves of a side; a side of one pixel stays."""
     return size // 2 if size > 1 else 1
 
 
