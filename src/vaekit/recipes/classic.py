@@ -37,12 +37,12 @@ def _latent(latent: int) -> int:
 
 
 def _gaussian(
-    modality: Modality, latent: int, likelihood: Any, reader: nn.Module | None, writer: nn.Module | None, corruption: float = 0.0,
+    modality: Modality, latent: int, likelihood: Any, reader: nn.Module | None, writer: nn.Module | None, corruption: float | None = None,
     **network: Any,
 ) -> VAE:
     """The walk that most recipes share: a normal posterior, a standard normal prior, the data's likelihood."""
     read = modality.reader(own=reader, **network)
-    posterior = Neural(Corrupted(read, corruption) if corruption else read, Normal(_latent(latent)))
+    posterior = Neural(read if corruption is None else Corrupted(read, corruption), Normal(_latent(latent)))
     return VAE(posterior, Standard(latent), _written(modality, latent, likelihood, writer, network))
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from vaekit.core.errors import InputError
+
 __all__ = ["Corrupted"]
 
 
@@ -20,11 +22,13 @@ class Corrupted(nn.Module):
         rate: r, in (0, 1).
 
     Raises:
-        ValueError: where the rate is outside (0, 1).
+        InputError: where the rate is outside (0, 1).
     """
 
     def __init__(self, reader: Any, rate: float):
         super().__init__()
+        if not 0 < rate < 1:
+            raise InputError(f"corruption must be a share in (0, 1), not {rate}")
         self.reader = reader
         self.damage = nn.Dropout(rate)
         self.width, self.positions = reader.width, reader.positions
