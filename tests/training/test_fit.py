@@ -108,7 +108,8 @@ def test_the_average_is_the_moving_average_of_the_weights():
             parameter.copy_(torch.tensor([step, math.sin(step)], dtype=torch.float64))
         average.after_step(step)
         if step % 8 == 0:
-            keep = min(decay**8, (1 + step) / (10 + step))
+            move = step // 8
+            keep = min(decay**8, (1 + move) / (10 + move))
             expected = keep * expected + (1 - keep) * np.array([step, math.sin(step)])
     average.swap()
     np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=1e-12)

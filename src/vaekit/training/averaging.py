@@ -1,8 +1,8 @@
 r"""An exponential moving average of the weights.
 
-    a <- d a + (1 - d) w,   d = min(decay, (1 + n) / (10 + n)) after n steps          (Polyak, Juditsky 1992)
+    a <- d a + (1 - d) w,   d = min(decay^8, (1 + n) / (10 + n)) at move n          (Polyak, Juditsky 1992)
 
-Moved every few steps with the decay to that power: the same average, at a fraction of the memory traffic.
+It moves every 8 steps, with the decay to that power: the same average, at a fraction of the memory traffic.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,9 @@ class Average:
     def after_step(self, steps: int) -> None:
         """Move the average after this many steps of the run."""
         if self.decay and steps % _EVERY == 0:
-            decay = min(self.decay**_EVERY, (1 + steps) / (10 + steps))
+            # The start counts moves, not steps: counted in steps, a short run would end with an average that still holds its beginning.
+            moves = steps // _EVERY
+            decay = min(self.decay**_EVERY, (1 + moves) / (10 + moves))
             with torch.no_grad():
                 torch._foreach_lerp_(self.values, [p.detach() for p in self.parameters], 1 - decay)
 
