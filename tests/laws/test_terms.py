@@ -1,0 +1,240 @@
+"""Laws of every term and of the objective that adds them. A new term is tested by one line in `TERMS`."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from systems import held_out, made
+from torch import Tensor, nn
+
+from vaekit.core.batch import Batch
+from vaekit.core.choose import from_posterior
+from vaekit.core.conditional import Neural
+from vaekit.core.dispatch import soft
+from vaekit.core.errors import InputError
+from vaekit.core.noise import RowNoise
+from vaekit.core.objective import Needs, Objective, Step, Term
+from vaekit.core.schedule import Linear
+from vaekit.core.trace import Trace
+from vaekit.models import VAE
+from vaekit.parts.likelihoods import LIKELIHOODS
+from vaekit.parts.networks import MLP, Scaled, VectorReader, VectorWriter
+from vaekit.parts.objectives import KL, ImportanceBound, Reconstruction
+from vaekit.parts.posteriors import Normal
+from vaekit.parts.priors import Standard
+
+
+class Critic(Term):
+    """A generator's and a critic's sides on draws from the prior: a term with a network of its own."""
+
+    needs = Needs(fantasies=True)
+
+    def __init__(self, weight=1.0):
+        super().__init__("critic", weight)
+        self.network = nn.Linear(5, 1)
+
+    def forward(self, trace: Trace) -> Tensor:
+        return nn.functional.softplus(-self.network(soft(trace.fantasy)).squeeze(-1))
+
+    def opponent(self, trace: Trace) -> Tensor:
+        real = nn.functional.softplus(-self.network(trace.batch.x)).squeeze(-1)
+        return real + nn.functional.softplus(self.network(soft(trace.fantasy)).squeeze(-1))[0]
+
+
+TERMS: dict[str, Callable[..., Term]] = {
+    "reconstruction": Reconstruction,
+    "kl": KL,
+    "free_bits": partial(KL, free_bits=0.01),
+    "capacity": partial(KL, capacity=2.0),
+    "both": partial(KL, free_bits=0.01, capacity=2.0),
+    "importance": ImportanceBound,
+    "doubly": partial(ImportanceBound, particles=3, doubly_reparameterised=True),
+    "critic": Critic,
+}
+every = pytest.mark.parametrize("term", TERMS.values(), ids=TERMS)
+
+
+@pytest.fixture(scope="module")
+def system():
+    return made("real")
+
+
+def walked(system, particles: int = 3, **fields) -> Trace:
+    model, feed = system
+    batch = replace(held_out(feed), **fields)
+    torch.manual_seed(0)
+    return model.model(batch, from_posterior(particles, RowNoise(batch.x)), fantasies=True)
+
+
+@every
+def test_a_term_is_finite_and_has_one_of_three_shapes(system, term):
+    torch.manual_seed(0)
+    value = term()(walked(system))
+    assert value.shape in ((3, 32), (1, 32), (32,), ()) and bool(torch.isfinite(value).all())
+
+
+@every
+def test_the_weight_scales_the_loss_and_its_gradient_but_not_the_reading(system, term):
+    found = []
+    for weight in (1.0, 2.5):
+        torch.manual_seed(0)
+        objective = Objective(term(weight=weight))
+        system[0].model.zero_grad()
+        loss, readings = objective(walked(system))
+        loss.backward()
+        gradient = torch.cat([p.grad.flatten() for p in system[0].model.parameters() if p.grad is not None])
+        found.append((loss.detach(), gradient, readings[objective.terms[0].name]))
+    torch.testing.assert_close(found[1][0], 2.5 * found[0][0])
+    torch.testing.assert_close(found[1][1], 2.5 * found[0][1])
+    assert torch.equal(found[0][2], found[1][2]) and found[0][1].abs().max() > 0
+
+
+@every
+def test_a_weight_can_be_a_schedule(system, term):
+    torch.manual_seed(0)
+    objective = Objective(term(weight=Linear(0.0, 4.0, until=0.5)))
+    trace = walked(system)
+    losses = []
+    for progress in (0.0, 0.25, 1.0):
+        objective.advance(progress)
+        losses.append(objective(trace)[0])
+    assert float(losses[0].detach()) == 0
+    torch.testing.assert_close(losses[2], 2 * losses[1])
+
+
+def test_the_two_sides_of_the_bound_add_up(system):
+    trace = walked(system)
+    loss, readings = Objective(Reconstruction(), KL())(trace)
+    torch.testing.assert_close(loss, -trace.elbo().mean())
+    torch.testing.assert_close(readings["distortion"] + readings["rate"], loss.detach())
+    assert torch.equal(readings["kl.z"], readings["rate"])
+
+
+def test_rows_weigh_what_they_are_told(system):
+    weight = torch.linspace(0, 2, 32)
+    trace = walked(system, weight=weight)
+    loss, _ = Objective(Reconstruction(), KL())(trace)
+    torch.testing.assert_close(loss, (weight * -trace.elbo()).mean())
+    by_dimension = trace.sites["z"].kl_by_dimension()[0]
+    torch.testing.assert_close(KL(free_bits=0.2)(trace), (weight[:, None] * by_dimension).mean(0).clamp(min=0.2).sum())
+    torch.testing.assert_close(KL(capacity=1.5)(trace), ((weight * by_dimension.sum(-1)).mean() - 1.5).abs())
+
+
+def test_free_bits_are_a_floor_under_each_coordinates_mean(system):
+    trace = walked(system)
+    means = trace.sites["z"].kl_by_dimension()[0].mean(0)
+    floor = means.median().item()
+    torch.testing.assert_close(KL(free_bits=floor)(trace), sum(m if m > floor else torch.tensor(floor) for m in means))
+    (gradient,) = torch.autograd.grad(KL(free_bits=means.max().item() + 1)(trace), [system[0].model.posterior.head.weight])
+    assert gradient.abs().max() == 0, "below the floor nothing is to be gained"
+
+
+def test_capacity_is_the_distance_to_a_rising_target(system):
+    trace = walked(system)
+    term = KL(capacity={"recipe": "linear", "arguments": {"stop": 8.0, "until": 0.5}})
+    for progress, target in ((0.0, 0.0), (0.25, 4.0), (0.9, 8.0)):
+        Objective(term).advance(progress)
+        torch.testing.assert_close(term(trace), (trace.kl().mean() - target).abs())
+
+
+@pytest.mark.parametrize("doubly", [False, True])
+def test_one_particle_gives_the_bound_of_one_draw(system, doubly):
+    trace = walked(system, particles=1)
+    torch.testing.assert_close(ImportanceBound(1, doubly)(trace), -trace.log_weight()[0])
+
+
+def test_more_particles_give_the_log_of_the_mean_weight(system):
+    trace = walked(system)
+    torch.testing.assert_close(ImportanceBound(3)(trace).exp(), 1 / trace.log_weight().exp().mean(0))
+    assert ImportanceBound(7).needs == Needs(particles=7) and Objective(KL(), ImportanceBound(7), Critic()).needs == Needs(7, True)
+
+
+def linear() -> VAE:
+    torch.manual_seed(3)
+    reader = VectorReader((3,), 0, False, Scaled(torch.zeros(1), torch.ones(1)), partial(MLP, hidden=()))
+    writer = VectorWriter(2, (), 0, partial(MLP, hidden=()))
+    return VAE(Neural(reader, Normal(2)), Standard(2), Neural(writer, LIKELIHOODS["normal"]((3,), scale=0.5)))
+
+
+def test_the_doubly_reparameterised_gradient_is_the_same_in_expectation_and_steadier():
+    model = linear()
+    batch = Batch(torch.tensor([[0.5, -1.0, 1.5]]).expand(400, 3))
+    names = [n for n, _ in model.named_parameters()]
+    draws: dict[bool, list[list[Tensor]]] = {False: [], True: []}
+    for doubly, kept in draws.items():
+        torch.manual_seed(0)
+        for _ in range(150):
+            kept.append(torch.autograd.grad(ImportanceBound(4, doubly)(model(batch, from_posterior(4))).mean(), list(model.parameters())))
+    for i, name in enumerate(names):
+        plain, other = (torch.stack([d[i] for d in draws[doubly]]) for doubly in (False, True))
+        error = (plain.var(0) / 150 + other.var(0) / 150).sqrt()
+        assert bool(((plain.mean(0) - other.mean(0)).abs() < 5 * error + 1e-6).all()), name
+        if name.startswith("posterior"):
+            assert other.var(0).sum() < 0.7 * plain.var(0).sum(), name
+        else:
+            torch.testing.assert_close(other, plain)
+
+
+def test_one_backward_serves_both_sides_and_each_touches_only_its_own():
+    system, feed = made("real")
+    critic, batch = Critic(), held_out(feed)
+    step = Step(system.model, Objective(Reconstruction(), KL(), critic))
+
+    def gradients(of: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        step.zero_grad()
+        loss, opponent, _, _ = step(batch)
+        of(loss, opponent).backward()
+        return {n: torch.zeros_like(p) if p.grad is None else p.grad.clone() for n, p in step.named_parameters()}
+
+    both, loss, opponent = gradients(lambda a, b: a + b), gradients(lambda a, b: a), gradients(lambda a, b: b)
+    for name, gradient in both.items():
+        own = name.startswith("objective.")
+        assert (loss if own else opponent)[name].abs().max() == 0, f"{name} is moved by the other side"
+        torch.testing.assert_close(gradient, (opponent if own else loss)[name])
+        assert gradient.abs().max() > 0, name
+    without = Step(system.model, Objective(Reconstruction(), KL()))
+    assert without(batch)[1] is None
+    plain = torch.autograd.grad(without(batch)[0], list(system.model.likelihood.parameters()))
+    assert any(not torch.equal(p, both[f"model.likelihood.{n}"]) for p, (n, _) in zip(plain, system.model.likelihood.named_parameters()))
+
+
+def test_particles_weights_are_used():
+    trace = walked(made("real"))
+    uneven = replace(trace, weight=torch.tensor([0.7, 0.2, 0.1]).unsqueeze(1).expand(3, 32))
+    wanted = (torch.tensor([0.7, 0.2, 0.1])[:, None] * -trace.log_likelihood).sum(0).mean()
+    torch.testing.assert_close(Objective(Reconstruction())(uneven)[0], wanted)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: KL(free_bits=-1), "free_bits must be 0 or more"),
+        (lambda: KL(free_bits=math.nan), "free_bits must be 0 or more"),
+        (lambda: KL(weight=math.nan), "finite number"),
+        (lambda: KL(capacity="much"), "finite number or a schedule"),
+        (lambda: ImportanceBound(0), "particles must be 1 or more"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make, words):
+    with pytest.raises(InputError, match=words):
+        make()
+
+
+def test_an_objective_needs_terms_of_different_names():
+    for terms in ((), (KL(), KL())):
+        with pytest.raises(ValueError, match="different names"):
+            Objective(*terms)
+
+
+def test_a_point_has_no_bound_and_says_so():
+    system, feed = made("real", "autoencoder")
+    trace = system.model(held_out(feed), from_posterior())
+    loss, readings = system.stages[0].objective(trace)
+    assert set(readings) == {"distortion"} and bool(torch.isfinite(loss))
+    for ask in (trace.log_weight, lambda: ImportanceBound(1)(trace)):
+        with pytest.raises(TypeError, match="no density"):
+            ask()
