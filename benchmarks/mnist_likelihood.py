@@ -17,12 +17,10 @@ import torch
 from record import Record, arguments, bar, figure, mnist, out, run
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from vaekit.core.choose import from_posterior
 from vaekit.core.errors import InputError
-from vaekit.core.noise import RowNoise
 from vaekit.core.system import Book, System, build
-from vaekit.core.trace import LatentModel
 from vaekit.data.loading import Loader
+from vaekit.evaluation.likelihood import importance_nll
 from vaekit.modalities import MODALITIES
 from vaekit.recipes import RECIPES
 from vaekit.training import History, Settings, fit
@@ -31,7 +29,6 @@ from vaekit.training.progress import Moment, Validation
 _VALIDATION = 1_000
 _IMPORTANCE = 1_000
 _TEST_SEED = 1
-_CHUNK = 4_000
 _NETWORK = {"network": "residual", "hidden": [512, 512, 512], "latent": 40}
 _OPTIONS = {"batch": 512, "rate": 2e-3}
 # The importance-weighted bound needs no warm-up of the rate.
@@ -68,23 +65,6 @@ class Watching:
         out.print(text, markup=False)
 
 
-@torch.no_grad()
-def importance_nll(model: LatentModel, rows: Loader, particles: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """-log p(x) of each row by importance sampling from the posterior, nats, and its effective sample size, each `(N,)`."""
-    negative, sizes = [], []
-    with bar("importance sampling", rows.count) as advance:
-        for batch in rows.in_order(seed):
-            log_weights = []
-            for chunk, done in enumerate(range(0, particles, each := max(_CHUNK // batch.rows, 1))):
-                count = min(each, particles - done)
-                log_weights.append(model(batch, from_posterior(count, RowNoise(batch.x, seed=chunk))).log_weight())  # type: ignore[arg-type]
-            log_weight = torch.cat(log_weights).double()
-            negative.append(math.log(particles) - log_weight.logsumexp(0))
-            sizes.append((2 * log_weight.logsumexp(0) - (2 * log_weight).logsumexp(0)).exp())
-            advance(batch.rows)
-    return torch.cat(negative), torch.cat(sizes)
-
-
 def train(system: System, rows: dict[str, torch.Tensor], settings: Settings, folder: Path | None, resume: bool) -> History:
     """Train on all rows but the last thousand, which are the validation rows."""
     feed = _Feed(
@@ -103,10 +83,10 @@ class _Feed:
 
 
 def _value(text: str) -> Any:
-    """A value of the command line: JSON, else numbers with commas between them, else text."""
+    """A value of the command line: JSON (`512`, `true`, `{...}`), else JSON values with commas between them, else text."""
     for reading in (text, f"[{text}]"):
         try:
-            return json.loads(reading.replace("True", "true").replace("False", "false"))
+            return json.loads(reading)
         except json.JSONDecodeError:
             continue
     return text
@@ -137,13 +117,13 @@ def measure(options: Any, record: Record) -> None:
     began = time.monotonic()
     history = train(system, modality.store(data), settings, options.run, options.resume)
     trained = time.monotonic() - began
-    system.model.cpu()
-    stored = {n: v[: options.test_rows] for n, v in modality.store(test).items()}
+    held_out = modality.store(test.take(slice(options.test_rows)))
     began = time.monotonic()
-    nll, sizes = importance_nll(system.model, Loader(stored, modality, 100), options.importance, _TEST_SEED)
+    with bar("importance sampling", len(held_out["x"])) as reach:
+        found = importance_nll(system, held_out, options.importance, _TEST_SEED, progress=lambda what, done, total: reach(done))
     evaluated = time.monotonic() - began
     last = history.validations[-1]
-    whole = len(nll) == test.rows and options.importance >= _IMPORTANCE
+    whole = found.rows == test.rows and options.importance >= _IMPORTANCE
     # 5 particles are the recipe's own default.
     particles = recipe_arguments.get("particles", 5) if options.recipe == "iwae" else None
     how = (
@@ -152,13 +132,15 @@ def measure(options: Any, record: Record) -> None:
         f"{options.importance:,} importance samples, test pixels drawn once; "
         f"{json.dumps({**recipe_arguments, **training})}"
     )
-    n, seed = len(nll), options.seed
+    n, seed, best = found.rows, options.seed, min(v.held_out["elbo"] for v in history.validations)
     target = _TARGETS.get((options.recipe, float(settings.minutes or 0), particles)) if whole else None
     record.add(
-        figure("test NLL", float(nll.mean()), "nats", n, how, seed, at_most=target),
-        figure("standard error of the NLL", float(nll.std() / n**0.5), "nats", n, "over test images", seed),
-        figure("median effective sample size", float(sizes.median()), "samples", n, f"of {options.importance:,} a test image", seed),
-        figure("validation -ELBO", min(v.held_out["elbo"] for v in history.validations), "nats", _VALIDATION, "the best measurement", seed),
+        figure("test NLL", found.nll, "nats", n, how, seed, at_most=target),
+        figure("standard error, test images", found.sampling_error, "nats", n, "of the NLL, from which images were held out", seed),
+        figure("standard error, importance samples", found.standard_error, "nats", n, "of the NLL, from the random latents alone", seed),
+        figure("effective sample size", found.effective_sample_size, "samples", n, f"mean, of {options.importance:,}", seed),
+        figure("test -ELBO", -found.elbo, "nats", n, "the same draws", seed),
+        figure("validation -ELBO", best, "nats", _VALIDATION, "the best measurement", seed),
         figure("active units", last.active_units, f"of {last.latent_units}", _VALIDATION, "KL above 0.01 nats on validation images", seed),
         figure("training", trained / 60, "minutes", 1, "wall clock of this process, compiling and validating included", seed),
         figure("evaluation", evaluated / 60, "minutes", 1, "wall clock, after training", seed),

@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -160,12 +160,12 @@ def run(parser: argparse.ArgumentParser, title: str, measure: Callable[[argparse
 
 
 @contextmanager
-def bar(what: str, total: int):  # type: ignore[no-untyped-def]
-    """A progress bar over `total` units of work; gives a function that moves it on by so many."""
+def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar over `total` units of work; gives a function that is told how many are done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=out, transient=True) as progress:
         task = progress.add_task(what, total=total)
-        yield lambda by=1: progress.advance(task, by)
+        yield lambda done: progress.update(task, completed=done)
 
 
 def mnist() -> tuple[Records, Records]:

@@ -101,7 +101,7 @@ def measure(options: Any, record: Record) -> None:
     sides = {"ours": (sys.executable, "ours.py")} | ({"theirs": (peer, "theirs.py")} if peer else {})
     results: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
     rates: dict[str, list[float]] = {"fp32": [], "bf16": []}
-    with tempfile.TemporaryDirectory() as folder, bar("turns", options.turns * len(sides)) as advance:
+    with tempfile.TemporaryDirectory() as folder, bar("turns", options.turns * len(sides)) as reach:
         file = Path(folder) / "images.npz"
         np.savez(file, **images)
         for number in range(options.turns):
@@ -109,7 +109,7 @@ def measure(options: Any, record: Record) -> None:
                 rates[name].append(product_rate(dtype))
             for side in sorted(sides, reverse=bool(number % 2)):
                 results[side].append(turn(*sides[side], file, options.epochs, options.seed + number))
-                advance()
+                reach(sum(map(len, results.values())))
     _compare(record, options, results, rates)
 
 
