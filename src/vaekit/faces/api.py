@@ -6,16 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from vaekit.core.errors import InputError
 from vaekit.core.modality import Modality
 from vaekit.core.records import Records
-from vaekit.core.system import System, build
+from vaekit.core.system import System
 from vaekit.data import open_records
 from vaekit.faces.fitted import FittedVAE
-from vaekit.faces.preparing import BOOK, Arguments, Parts, divide, fingerprint, kind_of, prepare, sorted_arguments
+from vaekit.faces.preparing import BOOK, Arguments, Parts, divide, fingerprint, kind_of, prepare, seeded, sorted_arguments
 from vaekit.faces.progress import showing
 from vaekit.operations import load_system, save_system
 from vaekit.operations.store import read_json, write_json
@@ -178,9 +177,7 @@ def _made(records: Records, recipe: str, kind: str, told: Arguments, facts: dict
     divided = divide(records, facts["validation"], facts["test"], facts["seed"])
     fitted = prepare(divided[0], kind, told.modality)
     parts = Parts(*(fitted.store(part) for part in divided), facts)
-    with torch.random.fork_rng():
-        torch.manual_seed(told.settings.seed)
-        return build(BOOK, recipe, fitted, **told.recipe), parts
+    return seeded(recipe, fitted, told), parts
 
 
 def _trained(

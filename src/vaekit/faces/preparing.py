@@ -7,20 +7,23 @@ from inspect import signature
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from vaekit.core.errors import InputError, nearest
 from vaekit.core.modality import Modality
 from vaekit.core.records import Records
-from vaekit.core.system import Book, Recipe
+from vaekit.core.system import Book, Recipe, System, build
 from vaekit.data import split
 from vaekit.data.loading import Loader
 from vaekit.modalities import MODALITIES
 from vaekit.modalities.architecture import Architecture
 from vaekit.recipes import RECIPES
-from vaekit.training import Settings
+from vaekit.training import History, Settings, fit
 
-__all__ = ["BOOK", "Arguments", "Parts", "divide", "fingerprint", "prepare", "sorted_arguments"]
+__all__ = [
+    "BOOK", "Arguments", "Parts", "assemble", "divide", "fingerprint", "kind_of", "prepare", "seeded", "sorted_arguments",
+]
 
 BOOK = Book(RECIPES, MODALITIES)  # type: ignore[arg-type]
 
@@ -111,6 +114,36 @@ def prepare(records: Records, kind: str, arguments: Mapping[str, Any]) -> Modali
         InputError: where an argument is unknown or the rows cannot be used.
     """
     return BOOK.modality(kind)(**arguments).fit(records)
+
+
+def assemble(records: Records, recipe: str, kind: str, arguments: Mapping[str, Any]) -> tuple[System, History]:
+    """A system trained on all of the rows, with none held out: where somebody else holds rows out, a cross-validation say.
+
+    Arguments:
+        records: rows to learn from; the same ones are measured on.
+        recipe: the recipe's name.
+        kind: the modality's name.
+        arguments: of modality, recipe and training.
+
+    Raises:
+        InputError: where an argument is wrong or the rows cannot be used.
+    """
+    told = sorted_arguments(recipe, kind, arguments)
+    modality = prepare(records, kind, told.modality)
+    system = seeded(recipe, modality, told)
+    rows = modality.store(records)
+    return system, fit(system, Parts(rows, rows, rows, {}).feed(modality, told.settings), told.settings)
+
+
+def seeded(recipe: str, modality: Modality, told: Arguments) -> System:
+    """A named system with the weights that its seed gives.
+
+    Raises:
+        InputError: where an argument of the recipe is wrong.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(told.settings.seed)
+        return build(BOOK, recipe, modality, **told.recipe)
 
 
 def divide(records: Records, validation: float, test: float, seed: int) -> tuple[Records, Records, Records]:

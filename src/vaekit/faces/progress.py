@@ -15,7 +15,7 @@ from vaekit.training.progress import Hook, Moment, Validation
 
 __all__ = ["Bar", "Lines", "Progress", "on_terminal", "showing", "working"]
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, float], None]
 
 _EVERY_SECONDS = 10.0
 
@@ -161,9 +161,9 @@ def working(shown: bool) -> Iterator[Progress]:
     """
     width = 0
 
-    def tell(doing: str, done: int, total: int) -> None:
+    def tell(doing: str, fraction: float) -> None:
         nonlocal width
-        line = f"{doing} {done / max(total, 1):.0%}"
+        line = f"{doing} {fraction:.0%}"
         sys.stderr.write(f"\r{line:<{width}}")
         sys.stderr.flush()
         width = len(line)
@@ -176,5 +176,5 @@ def working(shown: bool) -> Iterator[Progress]:
             sys.stderr.flush()
 
 
-def _silent(doing: str, done: int, total: int) -> None:
+def _silent(doing: str, fraction: float) -> None:
     """Nobody watches."""

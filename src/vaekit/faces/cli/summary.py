@@ -49,15 +49,11 @@ def _trained(fitted: FittedVAE) -> list[str]:
 
 
 def _measured(metrics: Mapping[str, Any]) -> list[str]:
-    scored, latent = _figures(metrics["likelihood"]), _figures(metrics["latent"])
-    lines = []
-    if "negative log-likelihood" in scored:
-        lines.append(_line("likelihood of", ", ".join([
-            f"held-out rows {_value(scored['negative log-likelihood'])} (negative log)", *_values(scored, ("bits per dimension",)),
-            *(f"{name} {_value(scored[name])}" for name in ("distortion", "rate") if name in scored),
-        ])))
-    if "active units by KL" in latent:
-        lines.append(_line("latent", ", ".join(_values(latent, ("active units by KL", "mutual information")))))
+    lines, scored = [], _figures(metrics["likelihood"])
+    if scored:
+        parts = [f"-log p(x) of held-out rows {_value(scored['negative log-likelihood'])}", *_values(scored, ("bits per dimension",))]
+        bound = " + ".join(_values(scored, ("distortion", "rate")))
+        lines.append(_line("fit", ", ".join([*parts, f"bound {bound}"])))
     baseline = metrics["baseline"]
     others = _figures(baseline["reconstruction"]) if baseline else {}
     made = list(_figures(metrics["reconstruction"]).items())[:2]
@@ -65,7 +61,7 @@ def _measured(metrics: Mapping[str, Any]) -> list[str]:
     lines.append(_line("reconstruction", ", ".join(compared)))
     if metrics["representation"]:
         probes = list(_figures(metrics["representation"]).items())[:2]
-        shown = (f"{n} {_value(f)} (PCA {f['pca']:.3g}, floor {f['floor']:.3g})" for n, f in probes)
+        shown = (f"{n} {_value(f)} (PCA {_value({**f, 'value': f['pca']})}, floor {_value({**f, 'value': f['floor']})})" for n, f in probes)
         lines.append(_line("labels", ", ".join(shown)))
     samples = _figures(metrics["samples"])
     if samples:
@@ -84,8 +80,9 @@ def _values(figures: Mapping[str, Any], names: Sequence[str]) -> list[str]:
 def _value(figure: Mapping[str, Any]) -> str:
     if figure["value"] is None:
         return "unknown"
-    unit = figure["unit"]
-    return f"{figure['value']:.4g}" + (f" {unit}" if unit not in ("1", "share") else "")
+    # A share is plain as a number, and a name may hold its unit already.
+    unit = "" if figure["unit"] in ("1", "share") or figure["unit"] in figure["name"].split() else f" {figure['unit']}"
+    return f"{figure['value']:.4g}{unit}"
 
 
 def _line(name: str, text: str) -> str:
