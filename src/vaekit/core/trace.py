@@ -7,7 +7,7 @@ Losses, tasks, measures and codecs only read traces. The likelihood is decoded o
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -95,20 +95,26 @@ class Trace:
     decode: Callable[[], Distribution] = field(repr=False)
     weight: Tensor | None = None
     fantasy: Distribution | None = None
+    # functools.cached_property takes a lock, which cannot be traced by `torch.compile`.
+    _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    @cached_property
+    @property
     def likelihood(self) -> Distribution:
         """p(x|z, c), batch shape `(S, B, *event)`: one element a value."""
-        return self.decode()
+        if "likelihood" not in self._kept:
+            self._kept["likelihood"] = self.decode()
+        return self._kept["likelihood"]
 
-    @cached_property
+    @property
     def log_likelihood(self) -> Tensor:
         """log p(x|z, c) of what was seen, `(S, B)`, nats."""
         batch = self.batch
         if batch.x is None:
             raise ValueError("this walk generated: there is no x to score")
-        observed = None if batch.observed is None else batch.observed.unsqueeze(0)
-        return over_event(dispatch.log_likelihood(self.likelihood, batch.x.unsqueeze(0), observed))
+        if "log_likelihood" not in self._kept:
+            observed = None if batch.observed is None else batch.observed.unsqueeze(0)
+            self._kept["log_likelihood"] = over_event(dispatch.log_likelihood(self.likelihood, batch.x.unsqueeze(0), observed))
+        return self._kept["log_likelihood"]
 
     def log_weight(self, stopped: bool = False) -> Tensor:
         """log p(x, z) - log q(z|x), `(S, B)`, nats.
