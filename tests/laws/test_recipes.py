@@ -1,0 +1,193 @@
+"""Laws of every recipe on every kind of data, with and without a condition."""
+
+import json
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from systems import BOOK, DATA, Feed, held_out, made, records
+from torch import Tensor, nn
+from torch._dynamo.utils import counters
+
+from vaekit.core.batch import Batch
+from vaekit.core.choose import from_posterior, from_prior
+from vaekit.core.errors import InputError
+from vaekit.core.noise import RowNoise
+from vaekit.core.objective import Step
+from vaekit.core.system import Book, System, build
+from vaekit.modalities import MODALITIES
+from vaekit.operations.store import load_system, save_system
+from vaekit.recipes import RECIPES, register
+from vaekit.training import Settings, fit
+from vaekit.training.measure import measure
+
+# Enough to move what is watched in a few steps.
+ARGUMENTS: dict[str, dict[str, Any]] = {"annealed_vae": {"capacity": 2.0, "gamma": 5.0}, "iwae": {"particles": 3}}
+PAIRS = [(recipe, data, condition) for recipe, data in product(RECIPES, DATA) for condition in (False, True)]
+SOME = ("real", "gaps", "dynamic", "convolved")
+
+
+def system_of(recipe: str, data: str, condition: bool = False, seed: int = 0) -> tuple[System, Feed]:
+    return made(data, recipe, condition, seed, **ARGUMENTS.get(recipe, {}))
+
+
+def trained(system: System, feed: Feed, epochs: int = 8) -> System:
+    fit(system, feed, Settings(epochs=epochs, batch=32, rate=5e-3, validations=1, average=0, compile=False, precision="32"))
+    return system
+
+
+def score(system: System, batch: Batch) -> Tensor:
+    with torch.no_grad():
+        return system.model(batch, from_posterior(1, RowNoise(batch.x))).log_likelihood
+
+
+@pytest.mark.parametrize(("recipe", "data", "condition"), PAIRS)
+def test_a_few_steps_lower_what_the_stage_watches(recipe, data, condition):
+    system, feed = system_of(recipe, data, condition)
+    stage = system.stages[-1]
+    step = Step(system.model, stage.objective).eval()
+    stage.objective.advance(1.0)
+    before, _, _ = measure(step, feed.validation)
+    trained(system, feed)
+    stage.objective.advance(1.0)
+    after, _, _ = measure(step.eval(), feed.validation)
+    assert after[stage.watch] < before[stage.watch]
+    made_up = system.model(held_out(feed).without_x(), from_prior()).likelihood.sample()[0]
+    assert made_up.shape == held_out(feed).x.shape and bool(torch.isfinite(made_up).all())
+    assert system.modality.to_raw(made_up).shape == (32, *system.modality.raw_event)
+
+
+@pytest.mark.parametrize(("recipe", "data"), list(product(RECIPES, SOME)))
+def test_saved_and_loaded_gives_the_same_numbers(recipe, data, tmp_path):
+    system, feed = system_of(recipe, data, condition=True)
+    trained(system, feed, epochs=1)
+    save_system(system, tmp_path / "kept")
+    torch.manual_seed(99)
+    loaded = load_system(tmp_path / "kept", BOOK)
+    assert torch.equal(score(loaded, held_out(feed)), score(system, held_out(feed)))
+    assert json.dumps(loaded.arguments) == json.dumps(system.arguments) and loaded.recipe == recipe
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_same_seed_gives_the_same_weights(recipe):
+    one, two, other = (trained(*system_of(recipe, "dynamic", seed=seed), epochs=2).model.state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(one[n], two[n]) for n in one)
+    assert any(not torch.equal(one[n], other[n]) for n in one)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "data"), [("vae", "real"), ("vae", "convolved"), ("iwae", "gaps"), ("iwae", "dynamic"), ("annealed_vae", "counts")]
+)
+def test_the_step_can_be_traced_whole(recipe, data):
+    system, feed = system_of(recipe, data, condition=True)
+    step = Step(system.model, system.stages[0].objective)
+    torch.compiler.reset()
+    counters.clear()
+    compiled = torch.compile(step, backend="aot_eager", fullgraph=True, dynamic=False)
+    batches = list(feed.train.epoch(0))
+    for progress, batch in zip((0.0, 0.3, 0.6), batches):
+        step.objective.advance(progress)
+        found = []
+        for run in (step, compiled):
+            torch.manual_seed(5)
+            step.zero_grad()
+            loss = run(batch)[0]
+            loss.backward()
+            found.append([loss.detach(), *(p.grad.clone() for p in step.parameters())])
+        torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-4)
+    assert counters["stats"]["unique_graphs"] == 1, "progress or a batch made it compile again"
+
+
+def test_a_compiled_run_reaches_the_bound_of_one_that_is_not():
+    bounds = []
+    for compiled in (False, True):
+        torch.compiler.reset()
+        system, feed = system_of("vae", "dynamic")
+        history = fit(system, feed, Settings(epochs=8, batch=32, validations=1, average=0, compile=compiled, precision="32"))
+        assert history.machine["compiled"] is compiled
+        bounds.append(history.best)
+    assert bounds[1] == pytest.approx(bounds[0], abs=1.0)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_shared_scale_learns_in_every_recipe(recipe):
+    modality = MODALITIES["vector"](likelihood={"name": "normal", "scale": "shared"}).fit(records("real", False))
+    _, feed = made("real")
+    torch.manual_seed(0)
+    system = build(BOOK, recipe, modality, latent=3, hidden=(24,), **ARGUMENTS.get(recipe, {}))
+    trained(system, feed)
+    scale = system.model.likelihood.family.scale().item()
+    with torch.no_grad():
+        residual = torch.cat([b.x - system.model(b, from_posterior()).likelihood.loc[0] for b in feed.train.in_order()])
+    assert scale != 1.0 and scale == pytest.approx(residual.square().mean().sqrt().item(), rel=0.15)
+
+
+OWN = {
+    "reader": lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.ReLU()),
+    "writer": lambda: nn.Sequential(nn.Linear(3, 20), nn.ReLU(), nn.Linear(20, 64), nn.Unflatten(1, (1, 8, 8))),
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_persons_own_networks_fit_every_recipe(recipe):
+    torch.manual_seed(0)
+    own = {name: make() for name, make in OWN.items()}
+    system, feed = made("bits", recipe, **ARGUMENTS.get(recipe, {}), **own)
+    assert system.handed == ("reader", "writer") and json.dumps(dict(system.arguments))
+    trained(system, feed, epochs=1)
+    used = {id(m) for m in system.model.modules()}
+    assert all(id(m) in used for m in own.values())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "arguments", "words"),
+    [
+        ("vea", {}, "did you mean 'vae'"),
+        ("vae", {"latent": 0}, "latent must be a whole number of 1 or more, not 0"),
+        ("vae", {"latent": 2.5}, "latent must be a whole number"),
+        ("vae", {"hiden": (3,)}, "did you mean 'hidden'"),
+        ("vae", {"network": "convolution"}, "needs images"),
+        ("vae", {"likelihood": "bernoulli"}, "give likelihood='bernoulli' when the data is opened"),
+        ("vae", {"likelihood": "norml"}, "did you mean 'normal'"),
+        ("beta_vae", {"beta": float("nan")}, "finite number"),
+        ("iwae", {"particles": 0}, "particles must be 1 or more"),
+        ("denoising_vae", {"corruption": 1.0}, "corruption must be a share"),
+        ("denoising_vae", {"corruption": 0.0}, "corruption must be a share"),
+        ("annealed_vae", {"until": 0.0}, "until must be a fraction"),
+        ("vae", {"writer": nn.Sequential(nn.Linear(3, 5), nn.Sigmoid())}, "leave the last layer off"),
+        ("vae", {"reader": nn.Linear(17, 4)}, "takes none of the shapes"),
+    ],
+)
+def test_a_wrong_argument_is_named_in_one_line(recipe, arguments, words):
+    with pytest.raises(InputError, match=words) as caught:
+        made("real", recipe, **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_of_ones_own_is_registered_once():
+    def own_recipe(modality, **arguments):
+        return RECIPES["vae"](modality, **arguments)
+
+    try:
+        assert register(own_recipe) is own_recipe and register(own_recipe) is own_recipe
+        system, feed = made("real")
+        again = build(Book(RECIPES, MODALITIES), "own_recipe", system.modality, latent=2)
+        assert again.recipe == "own_recipe" and score(again, held_out(feed)).shape == (1, 32)
+
+        def other(modality):
+            return own_recipe(modality)
+
+        other.__name__ = "own_recipe"
+        with pytest.raises(ValueError, match="already in the book"):
+            register(other)
+    finally:
+        RECIPES.pop("own_recipe", None)
+
+
+def test_what_is_changed_by_hand_loses_its_name(tmp_path):
+    system, _ = made("real")
+    changed = system.with_objective(system.stages[0].objective)
+    assert system.recipe == "vae" and changed.recipe == "" and changed.arguments == {}
+    with pytest.raises(InputError, match="composed by hand"):
+        save_system(changed, tmp_path / "kept")
