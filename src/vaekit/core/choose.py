@@ -51,7 +51,8 @@ def _required(name: str, posterior: Distribution | None) -> Distribution:
 
 
 def _draw(d: Distribution, shape: tuple[int, ...]) -> Tensor:
-    d = d.expand(torch.broadcast_shapes(d.batch_shape, shape))
+    if d.batch_shape != shape:
+        d = d.expand(torch.broadcast_shapes(d.batch_shape, shape))
     return d.rsample() if d.has_rsample else d.sample()
 
 

@@ -7,9 +7,10 @@ Losses, tasks, measures and codecs only read traces. The likelihood is decoded o
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -41,6 +42,8 @@ class Site:
     prior: Distribution
     posterior: Distribution | None = None
     belief: Distribution | None = None
+    # functools.cached_property takes a lock, which cannot be traced by `torch.compile`.
+    _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def _asked(self) -> Distribution:
         if self.belief is None:
@@ -54,13 +57,19 @@ class Site:
 
     def kl(self) -> Tensor:
         """KL(q || p), `(S or 1, B)`, nats: exact where a rule stands for the two types, else log q(z) - log p(z) of the draw."""
-        exact = dispatch.divergence(self._asked(), self.prior)
+        exact = self._exact()
         return over_event(exact) if exact is not None else -self.log_ratio()
 
     def kl_by_dimension(self) -> Tensor | None:
         """KL by coordinate, `(S or 1, B, *latent)`; None where it does not fall apart into coordinates."""
-        exact = dispatch.divergence(self._asked(), self.prior)
+        exact = self._exact()
         return exact if exact is not None and exact.dim() > 2 else None
+
+    def _exact(self) -> Tensor | None:
+        # A term and a reading both ask for it at every step.
+        if "exact" not in self._kept:
+            self._kept["exact"] = dispatch.divergence(self._asked(), self.prior)
+        return self._kept["exact"]
 
     def log_ratio(self, stopped: bool = False) -> Tensor:
         """log p(z) - log q(z|x) of the draw, `(S, B)`, nats.
@@ -95,7 +104,6 @@ class Trace:
     decode: Callable[[], Distribution] = field(repr=False)
     weight: Tensor | None = None
     fantasy: Distribution | None = None
-    # functools.cached_property takes a lock, which cannot be traced by `torch.compile`.
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -126,7 +134,7 @@ class Trace:
 
     def kl(self) -> Tensor:
         """The rate: KL summed over the sites, `(S or 1, B)`, nats."""
-        return torch.stack([site.kl().expand(self._particles, -1) for site in self.sites.values()]).sum(0)
+        return reduce(add, (site.kl() for site in self.sites.values()))
 
     def elbo(self) -> Tensor:
         """E_q[log p(x|z)] - KL, `(B,)`, nats: exact KL where a rule stands."""
@@ -137,10 +145,6 @@ class Trace:
         if self.weight is None or values.shape[0] == 1:
             return values.mean(0)
         return (self.weight.reshape(self.weight.shape + (1,) * (values.dim() - 2)) * values).sum(0)
-
-    @property
-    def _particles(self) -> int:
-        return max(site.z.shape[0] for site in self.sites.values())
 
 
 class LatentModel(nn.Module):
