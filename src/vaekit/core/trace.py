@@ -133,8 +133,9 @@ class Trace:
         return self.log_likelihood + sum(site.log_ratio(stopped) for site in self.sites.values())
 
     def kl(self) -> Tensor:
-        """The rate: KL summed over the sites, `(S or 1, B)`, nats."""
-        return reduce(add, (site.kl() for site in self.sites.values()))
+        """The rate: KL summed over the sites, `(S, B)`, nats."""
+        particles = max(site.z.shape[0] for site in self.sites.values())
+        return reduce(add, (site.kl() for site in self.sites.values())).expand(particles, -1)
 
     def elbo(self) -> Tensor:
         """E_q[log p(x|z)] - KL, `(B,)`, nats: exact KL where a rule stands."""
