@@ -151,7 +151,7 @@ def ssim(first: Tensor, second: Tensor, span: float = 1.0) -> Tensor:
     Source: Wang, Bovik, Sheikh, Simoncelli 2004, Image quality assessment: from error visibility to structural similarity.
     """
     side = _side(first)
-    line = torch.exp(-((torch.arange(side) - (side - 1) / 2) ** 2) / (2 * _SIGMA**2)).to(first.dtype)
+    line = torch.exp(-((torch.arange(side, dtype=first.dtype) - (side - 1) / 2) ** 2) / (2 * _SIGMA**2))
     window = torch.outer(line, line)[None, None] / line.sum() ** 2
 
     def around(values: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ r"""Whether the latent means tell the classes apart, beside what principal compo
 Everything is fitted on training rows and measured on held-out rows; an accuracy's floor is that of the commonest training class.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -60,7 +61,7 @@ def _probed(codes: list[np.ndarray], components: list[np.ndarray], labels: list[
     k, classes = min(_NEIGHBOURS, len(learnt)), len(np.unique(learnt))
     usual = float((asked == np.bincount(learnt).argmax()).mean())
     fitted = f"fitted to the latent means of {len(learnt)} training rows"
-    probes = {
+    probes: dict[str, tuple[str, Callable[..., np.ndarray]]] = {
         f"logistic regression {fitted}": ("linear probe", linear_probe),
         f"majority of {k} neighbours, {fitted}": ("nearest neighbours", partial(nearest_neighbours, k=k)),
     }

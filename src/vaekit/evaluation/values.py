@@ -52,7 +52,7 @@ def kind_of(system: System) -> Kind:
     if support is constraints.boolean:
         return Kind("binary", grid=grid)
     if isinstance(support, _INTEGERS):
-        return Kind("classes", classes=int(support.upper_bound) + 1, grid=grid)  # type: ignore[attr-defined]
+        return Kind("classes", classes=int(support.upper_bound) + 1, grid=grid)
     if support is constraints.nonnegative_integer:
         return Kind("counts", grid=grid)
     return Kind("pixels" if grid else "numbers", grid=grid, real=support is constraints.real)

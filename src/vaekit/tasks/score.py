@@ -117,7 +117,7 @@ class _Weights:
         self.squares = self.squares * shrink.square() + relative.square().sum(0)
         self.largest = largest
         self.log_likelihood += trace.log_likelihood.double().sum(0)
-        self.rate += trace.kl().double().sum(0)
+        self.rate += trace.kl().double().mean(0) * len(log_weight)
 
     @property
     def log_total(self) -> Tensor:

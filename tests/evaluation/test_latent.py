@@ -1,0 +1,104 @@
+"""The latent's measures against closed forms, and the verdict on models made to deserve each."""
+
+import numpy as np
+import pytest
+import torch
+from known import COLUMNS, LATENT, NOISE, WEIGHT, Map, latent, linear_gaussian, normal, system_of
+
+from vaekit.core.system import System
+from vaekit.evaluation import Latents, measure_latents, verdict
+from vaekit.models import VAE
+from vaekit.parts.posteriors import Point
+from vaekit.tasks import encode
+
+
+@pytest.fixture(scope="module")
+def true() -> tuple[System, dict, Latents]:
+    system, rows, *_ = linear_gaussian(rows=1500, widened=1.0)
+    return system, rows, measure_latents(system, rows)
+
+
+def test_a_true_posterior_has_the_known_information(true):
+    _, _, found = true
+    information = 0.5 * np.linalg.slogdet(np.eye(LATENT) + WEIGHT.T @ WEIGHT / NOISE**2)[1]
+    assert abs(found.mutual_information - information) < 0.1
+    # q(z) is the prior when the posterior is true.
+    assert abs(found.marginal_kl) < 0.05 and found.mismatch.sum() < 0.01
+    assert np.abs(found.aggregate_mean).max() < 0.1 and np.abs(found.aggregate_spread - 1).max() < 0.05
+
+
+def test_kl_by_dimension_is_the_closed_form(true):
+    system, rows, found = true
+    codes = encode(system, rows)
+    mean, spread = codes.mean.astype(float), codes.spread.astype(float)
+    each = 0.5 * (spread**2 + mean**2 - 1) - np.log(spread)
+    assert np.allclose(found.kl, each.mean(0), atol=1e-4) and found.rate == pytest.approx(each.sum(1).mean(), abs=1e-3)
+    assert np.allclose(found.variance_of_means, mean.var(0), atol=1e-4)
+
+
+def test_use_is_what_another_row_s_latent_costs(true):
+    _, _, found = true
+    assert found.use == pytest.approx(np.trace(WEIGHT.T @ WEIGHT) / NOISE**2, rel=0.1)
+
+
+def test_mutual_information_is_at_most_the_log_of_the_rows():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(64, 3))
+    system, rows = system_of(Map(np.eye(3), np.zeros(3), latent(1e-4)), Map(np.eye(3), np.zeros(3), normal(0.1)), x)
+    assert measure_latents(system, rows).mutual_information == pytest.approx(np.log(64), abs=1e-3)
+
+
+def collapsed(width: int = 4) -> tuple[System, dict]:
+    x, nothing = np.random.default_rng(0).normal(size=(200, 3)), np.zeros((width, 3))
+    return system_of(Map(nothing, np.zeros(width), latent(1.0)), Map(nothing.T, np.zeros(3), normal(1.0)), x)
+
+
+def test_the_healthy_is_called_healthy(true):
+    judged = verdict(true[2])
+    assert (judged.name, judged.state, judged.remedy) == ("healthy", "good", None)
+    assert judged.sentences[0].startswith("2 of 2 latent dimensions carry information")
+
+
+def test_the_collapsed_is_called_collapsed():
+    system, rows = collapsed()
+    found = measure_latents(system, rows)
+    judged = verdict(found)
+    assert judged.name == "collapsed" and "free_bits" in judged.remedy and found.active.sum() == 0
+    assert abs(found.rate) < 1e-6 and abs(found.use) < 1e-6
+
+
+def test_half_collapsed_is_told_with_its_number():
+    back, spread = np.zeros((5, 3)), np.ones(5)
+    # One coordinate in use, and its posterior the true one of x_1 = z_1 + 0.5 e.
+    back[0, 0], spread[0] = 0.8, np.sqrt(0.2)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 3)) * [np.sqrt(1.25), 0.5, 0.5]
+    system, _ = system_of(Map(back, np.zeros(5), latent(spread)), Map(np.eye(3, 5) * [1, 0, 0, 0, 0], np.zeros(3), normal(0.5)), x)
+    system.modality.adapter.state = {**system.modality.adapter.state, "location": [0.0], "scale": [1.0]}
+    found = measure_latents(system, {"x": torch.as_tensor(x, dtype=torch.float32)})
+    judged = verdict(found)
+    assert judged.name == "partly collapsed" and "1 of 5" in judged.sentences[0] and "latent=1" in judged.remedy
+    assert [u["value"] for u in found.figures() if u["name"].startswith("active")] == [1, 1]
+
+
+def test_a_decoder_that_does_not_listen_is_named():
+    system, rows, *_ = linear_gaussian(rows=300)
+    deaf = system.replace(model=VAE(system.model.posterior, system.model.prior, Map(WEIGHT * 0, np.zeros(COLUMNS), normal(1.0))))
+    judged = verdict(measure_latents(deaf, rows))
+    assert judged.name == "ignores the latent" and judged.state == "bad" and "smaller decoder" in judged.remedy
+
+
+def test_an_encoder_off_the_prior_is_overspent():
+    x = np.random.default_rng(0).normal(size=(300, 3))
+    system, rows = system_of(Map(np.eye(3) * 6, np.zeros(3), latent(0.2)), Map(np.eye(3) / 6, np.zeros(3), normal(0.1)), x)
+    judged = verdict(measure_latents(system, rows))
+    assert judged.name == "overspent" and "beta" in judged.remedy
+
+
+def test_a_point_code_has_no_rate():
+    system, rows, *_ = linear_gaussian(rows=100)
+    point = Map(np.linalg.pinv(WEIGHT), np.zeros(LATENT), Point(LATENT))
+    found = measure_latents(system.replace(model=VAE(point, system.model.prior, system.model.likelihood)), rows)
+    assert np.isnan(found.rate) and np.isnan(found.kl).all() and found.active.all() and found.use > 1
+    assert verdict(found).name == "point code"
+    assert {f["name"] for f in found.figures()} == {"active units by variance", "use of the latent"}
