@@ -21,7 +21,8 @@ __all__ = ["ConvolutionReader", "ConvolutionWriter", "ResidualBlock"]
 def _norm(channels: int, norm: str) -> nn.Module:
     if norm == "none":
         return nn.Identity()
-    groups = max(g for g in (8, 4, 2, 1) if channels % g == 0)
+    # Fewer channels a group would leave nothing of a grid of one pixel: a value normed by itself is zero.
+    groups = max((g for g in (8, 4, 2) if channels % g == 0 and channels // g >= 4), default=1)
     return nn.GroupNorm(groups, channels)
 
 
