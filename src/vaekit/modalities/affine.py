@@ -71,7 +71,7 @@ class Affine(Adapter):
         x = rows["x"]
         if x.dtype == torch.uint8:
             # One scale for all pixels, or one a column: both divide.
-            x = (x.float() - self._like(self.location, x)) / self._like(self.scale, x)
+            x = x.float().sub_(self._like(self.location, x)).div_(self._like(self.scale, x))
         return {"x": x, "observed": rows.get("observed")}
 
     def to_raw(self, x: Tensor) -> np.ndarray:

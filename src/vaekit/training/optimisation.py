@@ -54,7 +54,7 @@ class Optimisation:
 
     def norm(self) -> torch.Tensor:
         """The norm of the whole gradient, ()."""
-        return nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None], foreach=True)
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm([p.grad for p in self.parameters if p.grad is not None])))
 
     def step(self, progress: float, norm: torch.Tensor) -> None:
         """Move the weights along the gradient, clipped, and forget it.
@@ -63,7 +63,8 @@ class Optimisation:
             progress: fraction of the stage that is done.
             norm: of the whole gradient.
         """
-        if self.settings.clip:
+        # A product with 1 would be one more pass over all gradients at every step.
+        if self.settings.clip and norm > self.settings.clip:
             nn.utils.clip_grads_with_norm_(self.parameters, self.settings.clip, norm, foreach=True)
         rate = self.rate(progress)
         for optimiser in self.optimisers:
@@ -74,8 +75,8 @@ class Optimisation:
 
     def forget(self) -> None:
         """Drop the gradients."""
-        for optimiser in self.optimisers:
-            optimiser.zero_grad(set_to_none=True)
+        for p in self.parameters:
+            p.grad = None
 
     def culprit(self) -> str:
         """The first parameter whose gradient is not finite, by name."""

@@ -30,7 +30,7 @@ class Scaled(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(S, B, size) -> (S, B, size)`."""
-        return (x - self.location) / self.scale
+        return (x - self.location).div_(self.scale)
 
 
 class Logarithm(nn.Module):
