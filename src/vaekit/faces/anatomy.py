@@ -7,6 +7,7 @@ Shapes are those of one row: the axes of particles and rows are left out.
 
 import re
 from dataclasses import dataclass, field, is_dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -139,7 +140,7 @@ def _row(values: Tensor) -> tuple[int, ...]:
 
 
 def _layers(part: nn.Module, events: list[_Event]) -> tuple[Layer, ...]:
-    """The steps of a part: leaves, and blocks that map a shape to itself as one; what learns nothing is told with the step before it."""
+    """The steps of a part: leaves, and blocks that keep a shape as one; what learns nothing is told with the step before it."""
     shapes = {event.module: event for event in events}
     units = set(_units(part, shapes))
     layers: list[Layer] = []
@@ -206,7 +207,6 @@ def _scaling(adapter: dict[str, Any]) -> str:
 def _base(d: Distribution) -> str:
     while isinstance(d, Independent):
         d = d.base_dist
-    # CamelCase to words
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(d).__name__).lower()
 
 
@@ -231,18 +231,18 @@ def _beliefs(site: Site, prior: nn.Module) -> list[str]:
     if site.posterior is None:
         return [before]
     after = f"posterior q(z|x): {_base(site.posterior)}"
-    return [after + (", diagonal" if site.random else ", deterministic"), before if site.random else "no prior is learnt from: a plain autoencoder"]
+    if not site.random:
+        return [f"{after}, deterministic", "no prior: a plain autoencoder"]
+    return [f"{after}, diagonal", before]
 
 
 def _likelihood(modality: Modality, values: Distribution) -> Organ:
     settings = modality.state.get("likelihood_arguments") or {}
     told = ", ".join(f"{n}={v}" for n, v in settings.items())
     name = modality.likelihood.replace("_", " ")
-    return Organ("likelihood", f"{name} ({told})" if told else name, tuple(line for line in (_because(modality.because), f"p(x|z): {_base(values)}, one a value") if line))
-
-
-def _because(words: str) -> str:
-    return f"why: {words}" if words else ""
+    lines = [f"why: {modality.because}"] if modality.because else []
+    lines.append(f"one {_base(values)} for each of {prod(modality.event):,} values")
+    return Organ("likelihood", f"{name} ({told})" if told else name, tuple(lines))
 
 
 def _objective(system: System) -> Organ:
@@ -258,7 +258,7 @@ def _objective(system: System) -> Organ:
 
 
 def _terms(objective: Objective) -> list[str]:
-    return [_term(term) for term in objective.terms]  # type: ignore[arg-type]
+    return [_term(term) for term in objective.terms]
 
 
 def _term(term: Term) -> str:

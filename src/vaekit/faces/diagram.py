@@ -19,10 +19,13 @@ _ROW, _GAP, _LINE = 32, 40, 18
 _LETTERS = 50
 
 _STYLE = """
- .paper{fill:#ffffff} .panel{fill:#f5f6f8} text{fill:#1c2330;font:13px system-ui,-apple-system,"Segoe UI",Roboto,Helvetica,Arial,sans-serif}
+ text{fill:#1c2330;font:13px system-ui,-apple-system,"Segoe UI",Roboto,Helvetica,Arial,sans-serif}
+ .paper{fill:#ffffff} .panel{fill:#f5f6f8}
  .name{font-size:22px;font-weight:650} .role{font-weight:650} .soft{fill:#5c6675} .mid{text-anchor:middle}
- .bar{fill:#dbe6f4;stroke:#ffffff;stroke-width:1.5} .end{fill:#eceff3;stroke:#c5ccd6} .core{fill:#1f5fa8} .core-text{fill:#ffffff;font-weight:650}
- .flow{stroke:#8b95a3;stroke-width:1.5;fill:none} .tip{fill:#8b95a3} .number{text-anchor:end;fill:#5c6675;font-variant-numeric:tabular-nums}
+ .number{text-anchor:end;fill:#5c6675;font-variant-numeric:tabular-nums}
+ .bar{fill:#dbe6f4;stroke:#ffffff;stroke-width:1.5} .end{fill:#eceff3;stroke:#c5ccd6}
+ .core{fill:#1f5fa8} .core-text{fill:#ffffff;font-weight:650}
+ .flow{stroke:#8b95a3;stroke-width:1.5;fill:none} .tip{fill:#8b95a3}
  @media (prefers-color-scheme:dark){
  .paper{fill:#14181f} .panel{fill:#1c222b} text{fill:#e6e9ee} .soft,.number{fill:#9aa5b4} .bar{fill:#26405f;stroke:#14181f}
  .end{fill:#242b35;stroke:#3d4755} .core{fill:#5b9be0} .core-text{fill:#0d1116} .flow{stroke:#6c7787} .tip{fill:#6c7787}}
@@ -52,8 +55,9 @@ def drawn(anatomy: Anatomy, note: str = "") -> str:
             shapes += part
             y += 36 + height
     height = y + 32
+    box, named = f"0 0 {_WIDTH} {height:g}", f"Pipeline of {escape(anatomy.name)}"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:g}" role="img" aria-label="Pipeline of {escape(anatomy.name)}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" role="img" aria-label="{named}">'
         f'<style>{_STYLE}</style><rect class="paper" width="{_WIDTH}" height="{height:g}" rx="12"/>{"".join(shapes)}</svg>\n'
     )
 
@@ -70,8 +74,8 @@ def _lines(x: float, y: float, texts: tuple[str, ...] | list[str], kind: str, le
 
 def _title(anatomy: Anatomy, note: str) -> tuple[list[str], float]:
     shapes = [_text(_LEFT, 50, anatomy.name, "name")]
-    below = [text for text in (anatomy.idea, anatomy.source, f"{anatomy.parameters:,} parameters" + (f"; {note}" if note else "")) if text]
-    lines, height = _lines(_LEFT, 76, below, "soft", 130)
+    total = f"{anatomy.parameters:,} parameters" + (f"; {note}" if note else "")
+    lines, height = _lines(_LEFT, 76, [text for text in (anatomy.idea, anatomy.source, total) if text], "soft", 130)
     return shapes + lines, 76 + height + 12
 
 
@@ -98,7 +102,8 @@ def _layer(layer: Layer, y: float, widest: int) -> list[str]:
     points = f"{_CENTRE - top:g},{y:g} {_CENTRE + top:g},{y:g} {_CENTRE + bottom:g},{y + _ROW:g} {_CENTRE - bottom:g},{y + _ROW:g}"
     middle = y + _ROW / 2 + 4.5
     return [
-        f'<polygon class="bar" points="{points}"/>', _text(_CENTRE, middle, _shape(layer.made), "mid"), _text(_RIGHT, middle, layer.kind),
+        f'<polygon class="bar" points="{points}"/>', _text(_CENTRE, middle, _shape(layer.made), "mid"),
+        _text(_RIGHT, middle, layer.kind),
         _text(_WIDTH - _LEFT, middle, f"{layer.parameters:,}" if layer.parameters else "", "number"),
     ]
 
@@ -106,16 +111,17 @@ def _layer(layer: Layer, y: float, widest: int) -> list[str]:
 def _station(organ: Organ, y: float) -> tuple[list[str], float]:
     """A part without layers of its own: one box, its facts on the right."""
     core = organ.role == "latent"
-    width, height = (190.0, 36.0) if core else (_MOST, 44.0)
+    width, tall, kind, letters = (190.0, 36.0, "core", 24) if core else (_MOST, 44.0, "end", 40)
     facts, told = _lines(_RIGHT, y + 16, organ.lines, "soft")
-    height = max(height, told)
-    top, title = y + (height - (36 if core else 44)) / 2, wrap(organ.title, 40 if not core else 24)
-    box = f'<rect class="{"core" if core else "end"}" x="{_CENTRE - width / 2:g}" y="{top:g}" width="{width:g}" height="{36 if core else 44}" rx="{18 if core else 8}"/>'
-    first = top + (36 if core else 44) / 2 + 4.5 - (len(title) - 1) * 8
-    words = [_text(_CENTRE, first + i * 16, line, "mid core-text" if core else "mid") for i, line in enumerate(title)]
-    left = [_text(_LEFT, y + height / 2 + 4.5, organ.role.capitalize(), "role")]
+    height = max(tall, told)
+    top, middle, title = y + (height - tall) / 2, y + height / 2 + 4.5, wrap(organ.title, letters)
+    size = f'x="{_CENTRE - width / 2:g}" y="{top:g}" width="{width:g}" height="{tall:g}" rx="{18 if core else 8}"'
+    box = f'<rect class="{kind}" {size}/>'
+    first = middle - (len(title) - 1) * 8
+    words = [_text(_CENTRE, first + i * 16, line, f"mid {kind}-text") for i, line in enumerate(title)]
+    left = [_text(_LEFT, middle, organ.role.capitalize(), "role")]
     if organ.parameters:
-        left.append(_text(_LEFT, y + height / 2 + 4.5 + _LINE, f"{organ.parameters:,} parameters", "soft"))
+        left.append(_text(_LEFT, middle + _LINE, f"{organ.parameters:,} parameters", "soft"))
     return [box, *words, *left, *facts], height
 
 

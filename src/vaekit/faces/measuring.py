@@ -1,7 +1,7 @@
 """A trained system measured on rows it never saw, beside a plain autoencoder that was trained in the same way.
 
-The autoencoder has the same networks, latent, likelihood, settings and seed, and as many epochs: what it reconstructs better is what
-the rate costs, and what its codes tell less of the labels is what the prior gives.
+The autoencoder has the same networks, latent, likelihood, settings and seed, and as many epochs: what it reconstructs better is
+what the rate costs, and what its codes tell less of the labels is what the prior gives.
 """
 
 import platform
@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaekit.core.errors import InputError
 from vaekit.core.files import whole_file
 from vaekit.core.system import System, build
 from vaekit.evaluation import evaluate
@@ -35,7 +34,8 @@ _MINUTES = 3.0
 
 
 def measured(
-    fitted: FittedVAE, data: Any = None, particles: int = 100, baseline: bool = True, seed: int = 0, progress: Progress | None = None
+    fitted: FittedVAE, data: Any = None, particles: int = 100, baseline: bool = True, seed: int = 0,
+    progress: Progress | None = None,
 ) -> tuple[dict[str, Any], Gallery]:
     """Everything that is measured, as JSON values, and everything that is shown.
 
@@ -54,9 +54,11 @@ def measured(
     parts = _parts(fitted)
     test = parts.test if data is None else fitted.store(data)
     plain, words = _baseline(fitted, parts, tell) if baseline else (None, "left out, as asked")
-    metrics = evaluate(
-        fitted.system, parts.train, test, plain, seed, particles, progress=lambda doing, done, total: tell(f"measuring: {doing}", done / total)
-    )
+
+    def counted(doing: str, done: int, total: int) -> None:
+        tell(f"measuring: {doing}", done / total)
+
+    metrics = evaluate(fitted.system, parts.train, test, plain, seed, particles, progress=counted)
     metrics["protocol"]["baseline"] = words
     metrics["about"] = _about(fitted, test, data, words)
     rates = metrics["latent"]["dimensions"].get("kl")
@@ -113,19 +115,19 @@ def _baseline(fitted: FittedVAE, parts: Parts, tell: Progress) -> tuple[System |
         torch.manual_seed(settings.seed)
         plain = build(BOOK, _PLAIN, system.modality, **_arguments(system))
     watch = _Watch(tell)
+    tell(watch.doing, 0.0)
     history = run_training(plain, parts.feed(system.modality, settings), settings, hooks=[watch])
     plain.model.to("cpu")
-    took = history.validations[-1].epoch if history.validations else float(settings.epochs or 0)
-    short = f"; stopped by the clock after {_MINUTES:g} minutes" if settings.epochs and took < settings.epochs - 1 and not settings.patience else ""
+    took = history.validations[-1].epoch
+    short = f"; stopped by the clock after {_MINUTES:g} minutes" if history.validations[-1].seconds >= 60 * _MINUTES else ""
     return plain, f"{_PLAIN} with the same networks, latent, settings and seed, {took:.0f} epochs{short}"
 
 
 def _settings(fitted: FittedVAE) -> Settings:
     """The run's own settings, for as many epochs as it took."""
     given = Settings.checked(**dict(fitted.data.get("settings") or {}))
-    seen = fitted.history.validations
-    epochs = max(round(seen[-1].epoch), 1) if seen else given.last_epoch or 50
-    return given.model_copy(update={"epochs": epochs, "minutes": _MINUTES, "device": "auto", "devices": 1})
+    took = {"epochs": max(round(seen[-1].epoch), 1)} if (seen := fitted.history.validations) else {}
+    return given.model_copy(update={**took, "minutes": _MINUTES, "device": "auto", "devices": 1})
 
 
 def _arguments(system: System) -> dict[str, Any]:
@@ -138,12 +140,14 @@ def _arguments(system: System) -> dict[str, Any]:
 class _Watch:
     """Tells how far the baseline is."""
 
+    doing = "training the plain autoencoder"
+
     def __init__(self, tell: Progress):
         self.tell = tell
 
     def moment(self, moment: Any) -> None:
         """Called a few times a second."""
-        self.tell("training the plain autoencoder", moment.progress)
+        self.tell(self.doing, moment.progress)
 
     def validation(self, validation: Any) -> None:
         """Nothing to say."""
@@ -159,14 +163,16 @@ def _about(fitted: FittedVAE, test: Mapping[str, Tensor], data: Any, baseline: s
     source = facts.get("source")
     shape = " × ".join(map(str, modality.event))
     told = [
-        f"{facts.get('rows', modality.rows):,} rows of {shape}", f"{len(test['x']):,} {'held out' if data is None else 'measured on'}",
+        f"{facts.get('rows', modality.rows):,} rows of {shape}",
+        f"{len(test['x']):,} {'held out' if data is None else 'measured on'}",
         f"likelihood {modality.likelihood.replace('_', ' ')}", datetime.now(UTC).strftime("%Y-%m-%d"),
     ]
     if facts.get("fingerprint"):
-        told.insert(3, f"data {facts['fingerprint'][:12]}")
+        told.insert(3, f"fingerprint {facts['fingerprint'][:12]}")
     return {
         "data": Path(str(source)).name if source else "values in memory", "recipe": system.recipe or "composed by hand",
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "versions": versions, "facts": told, "baseline": f"Baseline: {baseline}.",
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "versions": versions, "facts": told,
+        "baseline": f"Baseline: {baseline}.",
     }
 
 

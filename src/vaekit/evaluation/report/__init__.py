@@ -1,4 +1,4 @@
-"""A page about a model that a manager and an engineer can both read: the verdict, the pictures, then every figure with its protocol."""
+"""A page that a manager and an engineer can both read: the verdict, the pictures, then every figure with its protocol."""
 
 from vaekit.evaluation.report.gallery import Gallery, gather
 from vaekit.evaluation.report.page import page

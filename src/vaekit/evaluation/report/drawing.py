@@ -7,6 +7,7 @@ CSS variables. Images keep their pixels: each is enlarged by a whole factor.
 import base64
 import io
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -23,7 +24,8 @@ __all__ = ["CLASSES", "bars", "curves", "heat", "histogram", "scatter", "sheet"]
 _INK, _RULE, _ACCENT, _SECOND = "#010203", "#040506", "#070809", "#0a0b0c"
 _VARIABLES = {_INK: "var(--ink)", _RULE: "var(--rule)", _ACCENT: "var(--accent)", _SECOND: "var(--second)"}
 
-# Ten colours told apart by colour-blind eyes, dark enough for white paper and light enough for black (after Petroff 2021, arXiv:2107.02270).
+# Ten colours told apart by colour-blind eyes, dark enough for white paper and light enough for black
+# (after Petroff 2021, arXiv:2107.02270).
 CLASSES = ("#3f90da", "#e08e00", "#bd1f01", "#7b8c8a", "#9455c8", "#a96b59", "#e76300", "#9c9153", "#717581", "#35a5b5")
 
 # Larger images are thinned out, so that a page of them stays small enough to send.
@@ -31,15 +33,20 @@ _SIDE = 56
 
 _DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#b4560f", "#e8b98f", "#f3f3f3", "#93bbe3", "#1f5fa8"])
 _STYLE = {
-    "svg.fonttype": "none", "svg.hashsalt": "report", "font.family": "sans-serif", "font.size": 9.0, "text.color": _INK, "axes.labelcolor": _INK,
-    "axes.edgecolor": _RULE, "xtick.color": _RULE, "ytick.color": _RULE, "xtick.labelcolor": _INK, "ytick.labelcolor": _INK,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 9.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
-    "axes.grid": True, "grid.color": _RULE, "grid.linewidth": 0.6, "axes.axisbelow": True, "lines.linewidth": 1.8, "figure.constrained_layout.use": True,
-    "legend.frameon": False, "legend.handlelength": 1.3, "legend.fontsize": 8.5, "xtick.major.size": 0.0, "ytick.major.size": 0.0,
+    "svg.fonttype": "none", "svg.hashsalt": "report", "figure.constrained_layout.use": True,
+    "text.parse_math": False, "font.family": "sans-serif", "font.size": 9.0, "text.color": _INK, "lines.linewidth": 1.8,
+    "axes.labelcolor": _INK, "axes.edgecolor": _RULE, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
+    "axes.titlesize": 9.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
+    "axes.grid": True, "grid.color": _RULE, "grid.linewidth": 0.6,
+    "xtick.color": _RULE, "xtick.labelcolor": _INK, "xtick.major.size": 0.0,
+    "ytick.color": _RULE, "ytick.labelcolor": _INK, "ytick.major.size": 0.0,
+    "legend.frameon": False, "legend.handlelength": 1.3, "legend.fontsize": 8.5,
 }
 
 
-def curves(title: str, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], across: str, up: str) -> str:
+def curves(
+    title: str, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], across: str, up: str, most: int | None = None
+) -> str:
     """Lines over training, as SVG; the first in the accent colour, the second in the other.
 
     Arguments:
@@ -47,17 +54,21 @@ def curves(title: str, lines: Mapping[str, tuple[Sequence[float], Sequence[float
         lines: name -> (x, y).
         across: name of the x axis.
         up: unit of the y axis.
+        most: the most that a count can be: the axis then goes from 0 to it in whole numbers; None = not a count.
     """
     with rc_context(_STYLE):  # type: ignore[arg-type]
         figure, axes = _canvas(4.4, 2.5)
         for (name, (x, y)), colour, style in zip(lines.items(), (_ACCENT, _SECOND, _INK), ("-", "--", ":")):
             axes.plot(x, y, style, color=colour, label=name, marker="o" if len(x) == 1 else None)
         everything = np.concatenate([np.asarray(y, float) for _, y in lines.values()])
-        _reach(axes, everything)
+        if most is None:
+            _reach(axes, everything)
+        else:
+            axes.set_ylim(0, 1.06 * most)
         axes.set_title(title)
         axes.set_xlabel(across)
         axes.set_ylabel(up)
-        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=most is not None))
         if len(lines) > 1:
             axes.legend(loc="best")
         return _svg(figure)
@@ -80,7 +91,7 @@ def scatter(points: np.ndarray, label: np.ndarray | None, classes: Sequence[str]
         axes_names: of x and y.
     """
     with rc_context(_STYLE):  # type: ignore[arg-type]
-        figure, axes = _canvas(6.2, 4.9)
+        figure, axes = _canvas(6.6, 4.4)
         given = np.full(len(points), -1) if label is None else label
         found = [c for c in np.unique(given) if c >= 0]
         largest = sorted(sorted(found, key=lambda c: -int((given == c).sum()))[: len(CLASSES)])
@@ -89,7 +100,9 @@ def scatter(points: np.ndarray, label: np.ndarray | None, classes: Sequence[str]
             colour = _RULE if largest else _ACCENT
             axes.plot(*points[rest].T, "o", ms=3, mew=0, color=colour, alpha=0.7, label="others" if largest else None)
         for index, value in enumerate(largest):
-            axes.plot(*points[given == value].T, "o", ms=3.2, mew=0, color=CLASSES[index], alpha=0.8, label=str(classes[int(value)]))
+            # A name that begins with an underscore would be left out of the legend.
+            name = "\u200b" + str(classes[int(value)])
+            axes.plot(*points[given == value].T, "o", ms=3.2, mew=0, color=CLASSES[index], alpha=0.8, label=name)
         axes.set_xlabel(axes_names[0])
         axes.set_ylabel(axes_names[1])
         axes.set_aspect("equal", adjustable="datalim")
@@ -116,7 +129,7 @@ def bars(names: Sequence[str], values: Sequence[float], up: str, line: float | N
         if line is not None:
             axes.axhline(line, color=_SECOND, lw=1.2, ls="--")
         axes.set_ylabel(up)
-        axes.set_xlim(-0.7, max(len(values), 6) - 0.3)
+        axes.set_xlim(-0.7, max(len(values), 10) - 0.3)
         return _svg(figure)
 
 
@@ -131,7 +144,9 @@ def histogram(title: str, first: np.ndarray, second: np.ndarray, names: tuple[st
     """
     with rc_context(_STYLE):  # type: ignore[arg-type]
         figure, axes = _canvas(2.95, 1.75)
-        edges = _edges(np.concatenate([first, second]))
+        # The cube root of Rice's rule, of the smaller sample: bins that hold a row or two show noise.
+        bins = int(np.clip(2 * min(len(first), len(second)) ** (1 / 3), 6, 30))
+        edges = _edges(np.concatenate([first, second]), bins)
         kept = [np.histogram(np.clip(v, edges[0], edges[-1]), edges)[0] / max(len(v), 1) for v in (first, second)]
         axes.stairs(kept[0], edges, fill=True, color=_ACCENT, alpha=0.45, label=names[0] if names else None)
         axes.stairs(kept[1], edges, color=_SECOND, lw=1.6, label=names[1] if names else None)
@@ -144,15 +159,15 @@ def histogram(title: str, first: np.ndarray, second: np.ndarray, names: tuple[st
         return _svg(figure)
 
 
-def _edges(values: np.ndarray) -> np.ndarray:
+def _edges(values: np.ndarray, bins: int) -> np.ndarray:
     """Bins that fit both kinds of number: one a value where there are few, else equal steps over all but the last half per cent."""
     distinct = np.unique(values)
-    if len(distinct) <= 20:
+    if len(distinct) <= 12:
         step = float(np.min(np.diff(distinct))) if len(distinct) > 1 else 1.0
         if (distinct[-1] - distinct[0]) / step <= 60:
             return np.arange(distinct[0] - step / 2, distinct[-1] + step, step)
     low, high = np.quantile(values, [0.0025, 0.9975])
-    return np.linspace(low, high if high > low else low + 1.0, 31)
+    return np.linspace(low, high if high > low else low + 1.0, bins + 1)
 
 
 def heat(title: str, matrix: np.ndarray, across: Sequence[str], down: Sequence[str], limit: float, wide: bool = False) -> str:
@@ -166,9 +181,10 @@ def heat(title: str, matrix: np.ndarray, across: Sequence[str], down: Sequence[s
         limit: the number at which the colours end.
         wide: as wide as the page.
     """
-    with rc_context({**_STYLE, "axes.grid": False}):  # type: ignore[arg-type]
+    with rc_context(_STYLE):  # type: ignore[arg-type]
         height = 1.3 + 0.24 * len(matrix) if wide else 3.3
         figure, axes = _canvas(9.0 if wide else 2.95, height)
+        axes.grid(False)
         image = axes.pcolormesh(matrix[::-1], cmap=_DIVERGING, vmin=-limit, vmax=limit, rasterized=matrix.size > 400, lw=0)
         if wide:
             axes.set_yticks(np.arange(len(down)) + 0.5, list(down)[::-1])
@@ -181,7 +197,8 @@ def heat(title: str, matrix: np.ndarray, across: Sequence[str], down: Sequence[s
         axes.set_title(title)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        figure.colorbar(image, ax=axes, orientation="vertical" if wide else "horizontal", shrink=0.8, aspect=24, pad=0.02, ticks=[-limit, 0, limit])
+        along = "vertical" if wide else "horizontal"
+        figure.colorbar(image, ax=axes, orientation=along, shrink=0.8, aspect=24, pad=0.02, ticks=[-limit, 0, limit])
         return _svg(figure)
 
 
@@ -198,18 +215,22 @@ def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
 def _svg(figure: Figure) -> str:
     """The figure as an SVG element that takes its width and its colours from the page."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="svg", transparent=True, dpi=200, metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        # Letters that the font for measuring lacks are drawn by the page's own font.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure.savefig(stream, format="svg", transparent=True, dpi=200, metadata={"Date": None, "Creator": None})
     text = stream.getvalue().decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'<svg\b[^>]*?viewBox="([^"]+)"[^>]*>', r'<svg xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="\1" aria-hidden="true">', text, count=1)
+    head = r'<svg xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="\1" aria-hidden="true">'
+    text = re.sub(r'<svg\b[^>]*?viewBox="([^"]+)"[^>]*>', head, text, count=1)
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, variable)
     return text
 
 
 def sheet(images: np.ndarray, limits: tuple[float, float], gap: int = 2) -> tuple[str, int]:
-    """Images side by side as one PNG with a transparent gap, each enlarged by a whole factor: its data address and its width in pixels.
+    """Images side by side as one PNG with a transparent gap, each enlarged by a whole factor: its data address and its width.
 
     Arguments:
         images: `(rows, columns, height, width, channels)`, raw values.

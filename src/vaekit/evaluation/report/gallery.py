@@ -1,6 +1,6 @@
 r"""What the report shows of a model: rows, reconstructions, samples, ways through the latent space; arrays only, nothing drawn yet.
 
-The map of a wide latent is its first two principal components: with centred means M = U S V', the points are U S restricted to two columns.
+The map of a wide latent is its first two principal components: with centred means M = U S V', the first two columns of U S.
 """
 
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ from vaekit.tasks.reconstruct import reconstruct
 from vaekit.tasks.traverse import traverse
 from vaekit.tasks.walk import Rows, at_rest, count, has_density, layout
 
-__all__ = ["Gallery", "Map", "Movement", "Sheet", "gather"]
+__all__ = ["Gallery", "Map", "Movement", "Sheet", "correlations", "differences", "gather", "words"]
 
 _SHOWN, _MAPPED, _COMPARED, _MOVED, _STEPS, _TILES = 10, 1200, 2000, 8, 9, 15
 
@@ -87,10 +87,10 @@ class Gallery:
         plane: the decoded plane of a latent of two dimensions, `(tiles, tiles, height, width, channels)`.
         map: where rows lie.
         posterior: one draw of each row's posterior, `(N, latent)`.
-        prior: as many draws of the prior.
+        prior: draws of the prior.
         columns: names of a table's columns.
         table: held-out rows of a table, gaps as NaN.
-        drawn: as many rows drawn from the model.
+        drawn: rows drawn from the model.
         movement: what each coordinate does to a table.
     """
 
@@ -163,9 +163,14 @@ def _latents(system: System, rows: Rows, dense: bool, seed: int) -> Gallery:
         return Gallery(map=shown)
     places = layout(system)
     with at_rest(system, seed):
-        trace = system.model(Batch(condition=kept.get("condition"), size=len(means)), from_prior())
+        trace = system.model(Batch(condition=_again(kept.get("condition")), size=_COMPARED), from_prior())
         prior = places.join({name: site.z for name, site in trace.sites.items()}).squeeze(0).numpy()
     return Gallery(map=shown, posterior=code.sample, prior=prior)
+
+
+def _again(condition: Tensor | None) -> Tensor | None:
+    """Conditions of held-out rows, again and again until there are as many as draws that are compared."""
+    return None if condition is None else condition[torch.arange(_COMPARED) % len(condition)]
 
 
 def _images(gallery: Gallery, system: System, rows: Rows, order: list[int], dense: bool, seed: int) -> Gallery:
@@ -183,12 +188,29 @@ def _images(gallery: Gallery, system: System, rows: Rows, order: list[int], dens
     if order:
         walked = traverse(system, _first(rows, 1), dimensions=order, steps=_STEPS, seed=seed)[0]
         gallery = replace(gallery, moved=Sheet(tuple(f"z{d + 1}" for d in order), _colours(walked, 2)))
-    if not dense:
-        return gallery
-    pool = np.nan_to_num(_raw(system, _first(rows, 3 * _SHOWN)), nan=limits[0])
-    pool = _colours(pool[: len(pool) // 3 * 3]) if len(pool) >= 3 else _colours(pool)
-    real = pool.reshape(3 if len(pool) >= 3 else 1, -1, *pool.shape[1:])
-    return replace(gallery, sampled=_samples(system, rows, seed), real=Sheet(("",) * len(real), real))
+    return replace(gallery, sampled=_samples(system, rows, seed), real=_beside(system, rows, limits[0])) if dense else gallery
+
+
+def _beside(system: System, rows: Rows, darkest: float) -> Sheet:
+    """Held-out images to set beside samples: a row a class where the model is told the class."""
+    steering = _steering(system)
+    if steering is not None:
+        told = rows["condition"].argmax(1)
+        by_class = [torch.nonzero(told == i).flatten() for i in range(len(steering[1][:_SHOWN]))]
+        each = min(_SHOWN, *(len(found) for found in by_class))
+        if each:
+            values = _raw(system, {name: v[torch.cat([found[:each] for found in by_class])] for name, v in rows.items()})
+            images = _colours(np.nan_to_num(values, nan=darkest))
+            return Sheet(steering[1][:_SHOWN], images.reshape(len(by_class), each, *images.shape[1:]))
+    number, lines = _oblong(count(rows))
+    images = _colours(np.nan_to_num(_raw(system, _first(rows, number)), nan=darkest))
+    return Sheet(("",) * lines, images.reshape(lines, number // lines, *images.shape[1:]))
+
+
+def _oblong(most: int) -> tuple[int, int]:
+    """How many images fill whole lines of a sheet, and how many lines."""
+    lines = 3 if most >= 3 else 1
+    return min(lines * _SHOWN, most // lines * lines), lines
 
 
 def _colours(images: np.ndarray, lead: int = 1) -> np.ndarray:
@@ -207,10 +229,10 @@ def _samples(system: System, rows: Rows, seed: int) -> Sheet:
     steering = _steering(system)
     if steering is None:
         given = rows.get("condition")
-        number = 3 * _SHOWN if given is None else min(3 * _SHOWN, len(given) // 3 * 3 or len(given))
-        values = system.modality.to_raw(draw(system, number, None if given is None else given[:number], seed=seed, mean=True))
-        lines = 3 if number >= 3 else 1
-        return Sheet(("",) * lines, _colours(values).reshape(lines, number // lines, *_colours(values).shape[1:]))
+        number, lines = _oblong(3 * _SHOWN if given is None else len(given))
+        made = draw(system, number, None if given is None else given[:number], seed=seed, mean=True)
+        values = _colours(system.modality.to_raw(made))
+        return Sheet(("",) * lines, values.reshape(lines, number // lines, *values.shape[1:]))
     names = steering[1][:_SHOWN]
     told = system.modality.condition(np.repeat(np.asarray(names, dtype=object), _SHOWN), len(names) * _SHOWN)
     values = _colours(system.modality.to_raw(draw(system, len(names) * _SHOWN, told, seed=seed, mean=True)))
@@ -235,7 +257,8 @@ def _plane(system: System, rows: Rows, dense: bool) -> np.ndarray | None:
 def _table(gallery: Gallery, system: System, rows: Rows, order: list[int], dense: bool, seed: int) -> Gallery:
     kept = _first(rows, _COMPARED)
     real = _raw(system, kept).astype(float)
-    names: tuple[str, ...] = tuple(system.modality.state.get("columns") or ()) or tuple(f"column {i + 1}" for i in range(real.shape[1]))
+    named = system.modality.state.get("columns") or [f"column {i + 1}" for i in range(real.shape[1])]
+    names: tuple[str, ...] = tuple(named)
     gallery = replace(gallery, columns=names, table=real)
     if order:
         ends = traverse(system, _first(rows, 1), dimensions=order, span=(-2.0, 2.0), steps=2, seed=seed)[0].astype(float)
@@ -244,12 +267,12 @@ def _table(gallery: Gallery, system: System, rows: Rows, order: list[int], dense
         gallery = replace(gallery, movement=Movement(tuple(order), names, change))
     if not dense:
         return gallery
-    made = system.modality.to_raw(draw(system, len(real), kept.get("condition"), seed=seed)).astype(float)
+    made = system.modality.to_raw(draw(system, _COMPARED, _again(kept.get("condition")), seed=seed)).astype(float)
     return replace(gallery, drawn=made)
 
 
 def differences(real: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """How far apart each column's two distributions are: the largest distance between their cumulated shares, in [0, 1]."""
+    """How far apart each column's two distributions are, in [0, 1]: the largest distance between their cumulated shares."""
     return np.array([_distance(real[:, i][~np.isnan(real[:, i])], drawn[:, i]) for i in range(real.shape[1])])
 
 

@@ -1,6 +1,6 @@
 """The report as one HTML file: nothing is loaded from elsewhere, and every number is one that `metrics.json` holds.
 
-Order: what it is about, the verdict, a handful of headline figures with what good looks like, pictures, every figure with its protocol.
+Order: what it is about, the verdict, a handful of figures with what good looks like, pictures, every figure with its protocol.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
+from vaekit.evaluation.report.cautions import cautions
 from vaekit.evaluation.report.gallery import Gallery
 from vaekit.evaluation.report.sections import sections
 
@@ -68,19 +69,22 @@ def page(metrics: Mapping[str, Any], gallery: Gallery, history: Mapping[str, Any
         gallery: what is shown.
         history: what training measured, as JSON.
     """
-    environment = Environment(loader=PackageLoader("vaekit.evaluation.report", ""), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    style = environment.get_template("page.css").render()
+    here = PackageLoader("vaekit.evaluation.report", "")
+    environment = Environment(loader=here, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    verdict = metrics["verdict"]
     return environment.get_template("page.html").render(
-        style=style, about=metrics["about"], verdict=metrics["verdict"], colour=_COLOURS[metrics["verdict"]["state"]], headlines=_headlines(metrics),
-        sections=sections(metrics, gallery, history), parts=_parts(metrics), protocol=_protocol(metrics), notes=history.get("notes") or [],
+        style=environment.get_template("page.css").render(), about=metrics["about"], verdict=verdict,
+        colour=_COLOURS[verdict["state"]], cautions=cautions(metrics, history), headlines=_headlines(metrics),
+        sections=sections(metrics, gallery, history), parts=_parts(metrics), protocol=_protocol(metrics),
+        notes=history.get("notes") or [],
     )
 
 
-def number(value: float | int | None) -> str:
-    """A figure as it is read: four digits or so, never more decimals than matter."""
+def number(value: float | int | None, unit: str = "") -> str:
+    """A figure as it is read: four digits or so, never more decimals than matter; a count of so many is whole."""
     if value is None:
         return "–"
-    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 10_000):
+    if isinstance(value, int) or unit.startswith("of ") or value == 0:
         return f"{int(value):,}"
     size = abs(value)
     if size >= 1000:
@@ -90,9 +94,9 @@ def number(value: float | int | None) -> str:
     return f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 1 else f"{value:.3f}"
 
 
-def _split(value: float | int | None) -> tuple[str, str]:
+def _split(value: float | int | None, unit: str) -> tuple[str, str]:
     """A number at its point, which begins the second piece."""
-    whole, point, part = number(value).partition(".")
+    whole, point, part = number(value, unit).partition(".")
     return whole, point + part
 
 
@@ -102,43 +106,45 @@ def _figures(section: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
 
 def _headlines(metrics: Mapping[str, Any]) -> list[_Headline]:
     """At most five figures, one a question, each with what good looks like."""
-    likelihood, latent, representation, samples = (_figures(metrics.get(name)) for name in ("likelihood", "latent", "representation", "samples"))
-    rebuilt = list(_figures(metrics.get("reconstruction")).values())
-    plain = _figures((metrics.get("baseline") or {}).get("reconstruction"))
-    found = []
-    for name in ("bits per dimension", "negative log-likelihood"):
-        if name in likelihood and len(found) < 1:
-            found.append(_headline(likelihood[name], "lower is better; compare models of the same data"))
-    if rebuilt:
-        first = rebuilt[0]
-        beside = plain.get(first["name"])
-        found.append(_headline(first, f"the plain autoencoder reaches {number(beside['value'])}" if beside else _ARROWS[first["better"]]))
-    if "active units by KL" in latent:
-        found.append(_headline(latent["active units by KL"], "unused dimensions are not harmful, but none in use is"))
+    likelihood, latent = _figures(metrics["likelihood"]), _figures(metrics["latent"])
+    representation, samples = _figures(metrics["representation"]), _figures(metrics["samples"])
+    plain = _figures((metrics["baseline"] or {}).get("reconstruction"))
+    found: list[_Headline] = []
+    if "bits per dimension" in likelihood:
+        found.append(_headline(likelihood["bits per dimension"], "lower is better; compare models of the same data"))
+    for name, rebuilt in list(_figures(metrics["reconstruction"]).items())[:1]:
+        beside = f"the plain autoencoder reaches {number(plain[name]['value'])}" if name in plain else _ARROWS[rebuilt["better"]]
+        found.append(_headline(rebuilt, beside))
+    active = latent.get("active units by KL") or latent.get("active units by variance")
+    if active:
+        found.append(_headline(active, "unused dimensions do no harm; a model that uses none has collapsed"))
     if "linear probe" in representation:
         probe = representation["linear probe"]
-        found.append(_headline(probe, f"PCA of the same width reaches {number(probe.get('pca'))}, guessing {number(probe.get('floor'))}"))
-    tests = [figure for name, figure in samples.items() if name.startswith("two-sample")]
-    if tests:
-        found.append(_headline(tests[0], f"0.5 means that samples pass for real rows; real rows against real rows reach {number(tests[0].get('ceiling'))}"))
+        pca, floor = number(probe.get("pca")), number(probe.get("floor"))
+        found.append(_headline(probe, f"PCA of the same width reaches {pca}, guessing {floor}"))
+    for test in [figure for name, figure in samples.items() if name.startswith("two-sample")][:1]:
+        real = number(test.get("ceiling"))
+        found.append(_headline(test, f"0.5 means that samples pass for real rows; real rows against real rows reach {real}"))
     return found
 
 
 def _headline(figure: Mapping[str, Any], good: str) -> _Headline:
     unit = "" if figure["unit"] in ("1", "share") else figure["unit"]
-    return _Headline(figure["name"], number(figure["value"]), unit, good)
+    return _Headline(figure["name"], number(figure["value"], figure["unit"]), unit, good)
 
 
 def _parts(metrics: Mapping[str, Any]) -> list[_Part]:
     made = []
     for name, title, sentence in _PARTS:
-        section = metrics.get(name)
+        section = metrics[name]
         if section is None:
             continue
-        beside = (metrics.get("baseline") or {}).get(name)
+        beside = (metrics["baseline"] or {}).get(name)
         others = _figures(beside)
         rows = tuple(_row(figure, others.get(figure["name"])) for figure in _figures(section).values())
         absent = section.get("absent") or ""
+        if name == "representation" and metrics["protocol"].get("condition_width"):
+            sentence += " What the condition tells, the latent need not hold."
         if rows or absent:
             label = metrics["baseline"]["recipe"] if others else ""
             made.append(_Part(title, sentence, rows, absent[:1].upper() + absent[1:], label.replace("_", " ")))
@@ -151,8 +157,8 @@ def _row(figure: Mapping[str, Any], other: Mapping[str, Any] | None) -> _Row:
     beside += [f"{word} {number(figure[key])}" for key, word in _BESIDE.items() if figure.get(key) is not None]
     protocol = f"{figure['protocol']}; N = {figure['n']:,}, seed {figure['seed']}"
     return _Row(
-        figure["name"], _split(figure["value"]), "" if figure["unit"] == "1" else figure["unit"], figure["better"],
-        None if other is None else _split(other["value"]), ", ".join(beside), protocol,
+        figure["name"], _split(figure["value"], figure["unit"]), "" if figure["unit"] == "1" else figure["unit"], figure["better"],
+        None if other is None else _split(other["value"], other["unit"]), ", ".join(beside), protocol,
     )
 
 

@@ -1,0 +1,55 @@
+"""What one should see in each picture of the report, in plain words."""
+
+__all__ = [
+    "AGGREGATE", "BY_CLASS", "CORRELATIONS", "COLUMNS", "EFFECTS", "FEW", "INTERPOLATION", "ISLANDS", "MAP", "PLANE", "RATES",
+    "RECONSTRUCTIONS", "SAMPLES", "TOGETHER", "TRAINING", "TRAVERSALS",
+]
+
+TRAINING = (
+    "You should see falling curves that have levelled out, and the held-out one close to the training one; a held-out "
+    "curve that rises again means that training rows are learnt by heart. Distortion is what a reconstruction lacks, rate"
+    " what its latent costs."
+)
+RECONSTRUCTIONS = (
+    "Held-out images above, what the model rebuilds from their latents below: the same things should be there, somewhat "
+    "smoother."
+)
+SAMPLES = (
+    "New images, the mean of p(x|z) for draws of z from the prior, beside real ones: you should need a second look to "
+    "tell them apart."
+)
+BY_CLASS = " Each row was asked for by its class."
+INTERPOLATION = (
+    "From one held-out image to another along a straight line in the latent space: every step should look like an image "
+    "of its own."
+)
+TRAVERSALS = (
+    "One latent dimension moves from -3 to 3 deviations of the prior while the others stay with one held-out image; the "
+    "dimension that carries most comes first. Each row should change one thing; a row that changes nothing belongs to an "
+    "unused dimension."
+)
+MAP = "Each point is a held-out row, placed by {how}. "
+TOGETHER = "Rows of one class should lie together."
+ISLANDS = "Islands are groups of similar rows."
+PLANE = (
+    "The two latent dimensions decoded on a grid, z1 to the right and z2 upwards: one kind of image should go over into "
+    "the next without a tear."
+)
+RATES = "What each latent dimension carries, largest first. Dimensions at zero are unused: they cost nothing and say nothing."
+AGGREGATE = (
+    "Where all held-out rows together lie (filled) against where the model draws from (line). They should cover each "
+    "other: a gap is a place that is drawn from but was never trained."
+)
+COLUMNS = (
+    "{which}, the most different first: held-out rows filled, rows drawn from the model as a line. The two should cover "
+    "each other."
+)
+CORRELATIONS = (
+    "Which columns rise and fall together, in held-out rows, in rows drawn from the model, and the difference, which "
+    "should be pale."
+)
+FEW = "Rows as they came and as the model makes them, in the data's own units."
+EFFECTS = (
+    "How far each column goes, in its own deviations, when one latent dimension moves from -2 to 2 deviations of the "
+    "prior; the dimension that carries most comes first. Columns that change together are explained by one dimension."
+)

@@ -1,0 +1,232 @@
+"""The report: one self-contained page whose pictures are right and whose numbers are those of the metrics."""
+
+import base64
+import io
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import ks_2samp
+from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
+
+import vaekit as vk
+from vaekit.evaluation.report import drawing, gather, page
+from vaekit.evaluation.report.cautions import cautions
+from vaekit.evaluation.report.gallery import correlations, differences
+from vaekit.evaluation.report.page import number
+from vaekit.faces.measuring import measured
+
+DIGITS = load_digits()
+IMAGES, LABELS = DIGITS.images[:240].astype(np.uint8), DIGITS.target[:240].astype(str)
+TABLE = load_iris().data
+VOID = {"meta", "img", "col", "br", "link", "input"}
+
+
+class Reader(HTMLParser):
+    """What a browser would see: text, headings, pictures without words, addresses, and tags left open."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open, self.text, self.pieces, self.headings, self.silent, self.addresses, self.tags = [], "", [], [], [], [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.tags.add(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href", "xlink:href") and value]
+        if tag == "img" and not given.get("alt"):
+            self.silent.append(given)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+        if self.open and self.open[-1] != "style":
+            self.text += data + " "
+            self.pieces.append(data.strip())
+
+
+def reported(data, baseline=False, **arguments):
+    fitted = vk.fit(data, epochs=2, batch=32, hidden=16, progress=False, **arguments)
+    metrics, gallery = measured(fitted, particles=8, baseline=baseline)
+    return metrics, gallery, fitted.history.to_json()
+
+
+@pytest.fixture(scope="module")
+def cases():
+    """A page of each kind of model and data, made once."""
+    made = {
+        "plane": reported(IMAGES, labels=LABELS, latent=2, baseline=True),
+        "autoencoder": reported(IMAGES, recipe="autoencoder", latent=3),
+        "conditional": reported(IMAGES, labels=LABELS, condition="label", latent=3),
+        "table": reported(TABLE, latent=3),
+        "tiny": reported(TABLE[:20], latent=1),
+    }
+    return {name: (metrics, page(metrics, gallery, history), gallery) for name, (metrics, gallery, history) in made.items()}
+
+
+ALWAYS, END = ["Training"], ["Every figure", "Protocol"]
+LATENT = ["Rate by dimension", "Aggregate posterior and prior"]
+ROWS = ["Columns, real and drawn", "Correlations", "A few rows", "What each dimension does"]
+
+
+@pytest.mark.parametrize(("case", "headings"), [
+    ("plane", ["Reconstructions", "Samples", "Interpolation", "Traversals", "Map of the latent space", "The decoded plane", *LATENT]),
+    ("autoencoder", ["Reconstructions", "Interpolation", "Map of the latent space"]),
+    ("conditional", ["Reconstructions", "Samples", "Interpolation", "Traversals", "Map of the latent space", *LATENT]),
+    ("table", ["Map of the latent space", *LATENT, *ROWS]),
+    ("tiny", [*LATENT, *(heading for heading in ROWS if heading != "Correlations")]),
+])
+def test_a_page_has_the_sections_that_arise_and_no_other(cases, case, headings):
+    assert Reader(cases[case][1]).headings == [*ALWAYS, *headings, *END]
+
+
+@pytest.mark.parametrize("case", ["plane", "autoencoder", "conditional", "table", "tiny"])
+def test_a_page_is_whole_and_stands_alone(cases, case):
+    metrics, text, _ = cases[case]
+    seen = Reader(text)
+    assert not seen.open and not seen.silent and "script" not in seen.tags and "link" not in seen.tags
+    assert all(address.startswith(("data:image/png;base64,", "#")) for address in seen.addresses)
+    assert not re.search(r"url\((?!#)|@import", text)
+    assert not {"None", "nan", "inf", "-inf", "True", "False", "[]", "{}"} & set(seen.pieces) and not re.search(r"\bnan\b", seen.text)
+    assert len(text) < 3_000_000
+    assert json.loads(json.dumps(metrics)) == metrics
+
+
+@pytest.mark.parametrize("case", ["plane", "autoencoder", "conditional", "table", "tiny"])
+def test_every_figure_stands_on_the_page_with_its_protocol(cases, case):
+    metrics, text, _ = cases[case]
+    flat = re.sub(r"\s+", " ", Reader(text).text).replace(" ", "")
+    for name in ("likelihood", "reconstruction", "latent", "representation", "samples"):
+        for figure in (metrics[name] or {"figures": []})["figures"]:
+            if figure["value"] is not None:
+                assert number(figure["value"], figure["unit"]).replace(" ", "") in flat, figure["name"]
+                assert figure["protocol"].replace(" ", "") in flat
+    for sentence in metrics["verdict"]["sentences"]:
+        assert sentence.replace(" ", "") in flat
+
+
+def test_the_autoencoder_stands_beside_the_model(cases):
+    metrics, text, _ = cases["plane"]
+    assert metrics["baseline"]["recipe"] == "autoencoder"
+    assert "same networks" in text
+    assert text.count('<th scope="col" class="n">autoencoder</th>') == 2
+
+
+def test_what_is_absent_says_why(cases):
+    assert "there is no bound on the likelihood" in cases["autoencoder"][1]
+
+
+def test_names_from_the_data_are_text_and_never_markup():
+    frame = dict(zip(["<script>alert(1)</script>", "$x_{1", "_under", "列"], TABLE.T))
+    import pandas as pd
+
+    metrics, gallery, history = reported(pd.DataFrame(frame), latent=2, labels=np.where(TABLE[:, 0] > 5, "_a", "<b>"))
+    text = page(metrics, gallery, history)
+    assert "<script" not in text and "&lt;script&gt;" in text and "$x_{1" in text and "列" in text and "_a" in text
+    assert "script" not in Reader(text).tags
+
+
+def test_a_conditional_sheet_has_a_row_a_class(cases):
+    _, _, gallery = cases["conditional"]
+    assert gallery.sampled.labels == tuple("0123456789") and gallery.sampled.images.shape[0] == 10
+
+
+def test_the_map_is_the_first_two_principal_components():
+    fitted = vk.fit(TABLE, epochs=1, hidden=16, latent=4, progress=False)
+    rows = fitted.parts["test"]
+    shown = gather(fitted.system, rows, None).map
+    expected = PCA(2).fit_transform(vk.tasks.encode(fitted.system, rows).mean)
+    # Rows are shown in another order, and a component has no sign of its own.
+    np.testing.assert_allclose(np.sort(np.abs(shown.points), axis=0), np.sort(np.abs(expected), axis=0), atol=1e-4)
+    assert shown.projected
+
+
+def test_a_sheet_shows_each_pixel_where_it_belongs():
+    images = np.zeros((2, 3, 8, 8, 1))
+    images[1, 2, 0, 7] = 16
+    address, width = drawing.sheet(images, (0, 16), gap=1)
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))))
+    assert picture.shape == (2 * 112 + 2, width, 4) and width == 3 * 112 + 4
+    bright = np.argwhere(picture[..., 0] == 255)
+    assert bright.min(0).tolist() == [114, width - 14] and bright.max(0).tolist() == [114 + 13, width - 1] and len(bright) == 14 * 14
+    assert (picture[112:114, :, 3] == 0).all(), "the gap is transparent"
+
+
+def test_charts_are_xml_in_the_colours_of_the_page():
+    charts = [
+        drawing.curves("t", {"a": ([1, 2], [3, 4]), "b": ([1, 2], [4, 5])}, "x", "y"),
+        drawing.bars(["z1"], [0.5], "nats"),
+        drawing.scatter(np.zeros((3, 2)), np.array([0, 1, -1]), ("a", "b"), ("x", "y")),
+        drawing.scatter(np.ones((2, 2)), None, (), ("x", "y")),
+        drawing.histogram("h", np.arange(30.0), np.ones(30), ("a", "b")),
+        drawing.heat("m", np.eye(3), ("a", "b", "c"), ("d", "e", "f"), 1.0, True),
+    ]
+    for chart in charts:
+        root = ElementTree.fromstring(chart)
+        assert root.get("viewBox") and "var(--ink)" in chart and not re.search(r"#0[14-9a]0", chart)
+
+
+def test_columns_are_compared_by_the_kolmogorov_smirnov_distance():
+    generator = np.random.default_rng(0)
+    real, drawn = generator.normal(size=(50, 3)), generator.normal(0.5, 2, size=(70, 3))
+    expected = [ks_2samp(real[:, i], drawn[:, i]).statistic for i in range(3)]
+    np.testing.assert_allclose(differences(real, drawn), expected)
+    real[:10, 0] = np.nan
+    assert differences(real, drawn)[0] == pytest.approx(ks_2samp(real[10:, 0], drawn[:, 0]).statistic)
+
+
+def test_correlations_are_numpys_and_a_constant_column_has_none():
+    values = np.random.default_rng(0).normal(size=(40, 3)) @ np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1.0]])
+    np.testing.assert_allclose(correlations(values), np.corrcoef(values.T))
+    values[:, 1] = 7.0
+    assert (correlations(values)[1] == 0).all()
+
+
+@pytest.mark.parametrize(("value", "unit", "words"), [
+    (None, "", "–"), (0.0, "1", "0"), (7.0, "of 8", "7"), (1.0, "share", "1.00"), (0.04567, "1", "0.046"), (98.419, "nats", "98.42"),
+    (-123.456, "nats", "-123.5"), (12345.6, "nats", "12,346"), (0.00012, "1", "1.2e-04"), (0, "of 8", "0"),
+])
+def test_numbers_are_read_in_four_digits_or_so(value, unit, words):
+    assert number(value, unit) == words
+
+
+def told(rows=500, auc=0.6, probe=0.9, width=0):
+    def figures(name, **numbers):
+        return {"figures": [{"name": name, **numbers}]}
+
+    return {
+        "samples": figures("two-sample test", value=auc, ceiling=0.5), "representation": figures("linear probe", value=probe, pca=0.9),
+        "protocol": {"measured_rows": rows, "condition_width": width},
+    }
+
+
+def course(losses):
+    return {"validations": [{"stage": 0, "held_out": {"loss": loss}} for loss in losses]}
+
+
+LEVEL = [9, 5, 4, 3, 2.5, 2.2, 2.1, 2.05, 2.02, 2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize(("metrics", "losses", "words"), [
+    (told(), LEVEL, None), (told(auc=0.97), LEVEL, "do not use them in place of real rows"), (told(probe=0.8), LEVEL, "less of the labels"),
+    (told(probe=0.8, width=3), LEVEL, None), (told(rows=18), LEVEL, "Only 18 rows"), (told(), [9, 8, 7, 6, 5, 4, 3, 2], "still falling"),
+    (told(), [9, 5, 4, 3, 2, 2, 2.5, 3], "rose again"), (told(), [2.0] * 12, None), (told(), [3, 2], None),
+])
+def test_a_person_is_told_what_to_mind_and_nothing_else(metrics, losses, words):
+    found = cautions(metrics, course(losses))
+    assert (not found) if words is None else (len(found) == 1 and words in found[0])

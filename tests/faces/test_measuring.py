@@ -1,0 +1,65 @@
+"""Measuring: the baseline is trained in the same way, files are whole, and what cannot be compared says why."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from torch import nn
+
+import vaekit as vk
+from vaekit.faces.measuring import measured
+
+IMAGES = load_digits().images[:200].astype(np.uint8)
+
+
+def fitted(**arguments):
+    return vk.fit(IMAGES, epochs=2, batch=32, latent=3, progress=False, **{"hidden": 16, **arguments})
+
+
+def test_the_report_and_its_metrics_are_written_side_by_side(tmp_path):
+    said = []
+    metrics = fitted().report(tmp_path / "out" / "report.html", particles=8, progress=lambda doing, share: said.append((doing, share)))
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["metrics.json", "report.html"]
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == metrics
+    assert said and all(0 <= share <= 1 for _, share in said) and any("autoencoder" in doing for doing, _ in said)
+
+
+def test_the_baseline_takes_as_long_and_as_many_epochs_as_the_model():
+    metrics, _ = measured(fitted(), particles=4)
+    assert "same networks, latent, settings and seed, 2 epochs" in metrics["protocol"]["baseline"]
+    names = [[figure["name"] for figure in section["reconstruction"]["figures"]] for section in (metrics, metrics["baseline"])]
+    assert names[0] == names[1]
+
+
+def test_measuring_twice_gives_the_same_numbers():
+    model = fitted()
+    first, second = (measured(model, particles=4)[0] for _ in range(2))
+    assert {**first, "about": None} == {**second, "about": None}
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    ({"recipe": "autoencoder"}, "the model is the plain autoencoder itself"),
+    ({"reader": nn.Sequential(nn.Flatten(), nn.Linear(64, 8))}, "networks of its own (reader)"),
+])
+def test_a_baseline_that_cannot_be_trained_says_why(arguments, words):
+    metrics, _ = measured(fitted(**arguments), particles=4)
+    assert metrics["baseline"] is None and words in metrics["protocol"]["baseline"] and words in metrics["about"]["baseline"]
+
+
+def test_recipes_with_arguments_of_their_own_have_a_baseline_too():
+    metrics, _ = measured(fitted(recipe="annealed_vae", capacity=3.0, activation="relu"), particles=4)
+    assert metrics["baseline"]["recipe"] == "autoencoder"
+
+
+def test_other_rows_can_be_measured_on():
+    metrics, _ = measured(fitted(), IMAGES[:40], particles=4, baseline=False)
+    assert metrics["protocol"]["held_out_rows"] == 40 and metrics["baseline"] is None
+    assert "40 measured on" in metrics["about"]["facts"]
+
+
+def test_a_saved_model_whose_data_is_gone_needs_it_again(tmp_path):
+    fitted().save(tmp_path)
+    with pytest.raises(vk.InputError, match="give the data"):
+        vk.load(tmp_path).report(tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
