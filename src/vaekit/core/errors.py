@@ -9,6 +9,9 @@ from difflib import get_close_matches
 
 __all__ = ["InputError", "WorkFailed", "nearest"]
 
+# A longer list helps nobody who has only misspelt a name.
+_LISTED = 12
+
 
 class InputError(ValueError):
     """The input or an argument is wrong; the message says what, where, and what to do."""
@@ -19,7 +22,7 @@ class WorkFailed(RuntimeError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A suggestion for a misspelt name: the nearest known one, and the list of all.
+    """A suggestion for a misspelt name: the nearest known one, and the list of all where it is short or none is near.
 
     Arguments:
         word: what was given.
@@ -30,4 +33,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     close = get_close_matches(word, names, n=1, cutoff=0.5)
-    return (f"did you mean {close[0]!r}? " if close else "") + f"Known: {', '.join(names)}."
+    suggestion = f"did you mean {close[0]!r}?" if close else ""
+    if close and len(names) > _LISTED:
+        return suggestion
+    return f"{suggestion} Known: {', '.join(names)}.".lstrip()

@@ -44,6 +44,14 @@ class Modality(ABC):
     because: str
 
     @abstractmethod
+    def check(self, records: Records) -> None:
+        """Refuse rows that cannot be used whatever is fitted to them; asked of all rows, before they are split.
+
+        Raises:
+            InputError: where a value cannot be used; says how many and where the first is.
+        """
+
+    @abstractmethod
     def fit(self, records: Records) -> "Modality":
         """Fit the adapters to training rows; returns itself."""
 

@@ -23,6 +23,7 @@ class Records:
         condition: known facts of each row, `(N, facts)`, numbers or text; None = none.
         condition_columns: names of those facts.
         index: row names of a DataFrame; None where rows have no names.
+        position: place of each row in the source, from 0, `(N,)`; None = these are all of its rows, in order.
         source: where the rows come from, for messages.
         format: the format to write results in: `array`, `csv`, `parquet`, `npy`, `npz`, `idx`, `folder`, `frame`, ...
     """
@@ -34,6 +35,7 @@ class Records:
     condition: np.ndarray | None = None
     condition_columns: tuple[str, ...] = ()
     index: np.ndarray | None = None
+    position: np.ndarray | None = None
     source: str = "data"
     format: str = "array"
 
@@ -43,7 +45,12 @@ class Records:
         return len(self.x)
 
     def take(self, rows: np.ndarray | slice) -> "Records":
-        """The rows at these positions, in this order."""
+        """The rows at these positions, in this order; each remembers its place in the source."""
+        position = np.arange(self.rows) if self.position is None else self.position
         fields = {n: getattr(self, n) for n in ("x", "label", "condition", "index")}
         taken: dict[str, Any] = {n: None if values is None else values[rows] for n, values in fields.items()}
-        return replace(self, **taken)
+        return replace(self, **taken, position=position[rows])
+
+    def number(self, row: int) -> int:
+        """The number of a row in its source, from 1: what a message calls it."""
+        return 1 + (row if self.position is None else int(self.position[row]))

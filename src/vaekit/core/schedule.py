@@ -123,7 +123,7 @@ def schedule(weight: Weight) -> Schedule:
         try:
             return _NAMED[name](**arguments)
         except TypeError as error:
-            raise InputError(f"schedule {name!r}: {error}") from error
+            raise InputError(f"schedule {name!r}: {str(error).split('__init__() ')[-1]}") from error
     if isinstance(weight, (int, float)) and math.isfinite(weight):
         return Constant(float(weight))
     if callable(weight):

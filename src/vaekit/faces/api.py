@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from vaekit.core.errors import InputError
+from vaekit.core.files import folders_above
 from vaekit.core.modality import Modality
 from vaekit.core.records import Records
 from vaekit.core.system import System
@@ -175,7 +176,7 @@ def held_out(fitted: FittedVAE) -> Parts:
 
 def _made(records: Records, recipe: str, kind: str, told: Arguments, facts: dict[str, Any]) -> tuple[System, Parts]:
     divided = divide(records, facts["validation"], facts["test"], facts["seed"])
-    fitted = prepare(divided[0], kind, told.modality)
+    fitted = prepare(divided[0], kind, told.modality, records)
     parts = Parts(*(fitted.store(part) for part in divided), facts)
     return seeded(recipe, fitted, told), parts
 
@@ -204,12 +205,13 @@ def _begun(folder: Path, run: dict[str, Any], replace: bool) -> Iterator[None]:
     if replace and (folder / _RUN).is_file():
         shutil.rmtree(folder)
     _free(folder)
-    try:
-        write_json(folder / _RUN, run)
-        yield
-    finally:
-        if not (folder / CHECKPOINT).exists():
-            shutil.rmtree(folder, ignore_errors=True)
+    with folders_above(folder):
+        try:
+            write_json(folder / _RUN, run)
+            yield
+        finally:
+            if not (folder / CHECKPOINT).exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free(folder: Path) -> None:
@@ -217,7 +219,7 @@ def _free(folder: Path) -> None:
     if folder.is_file():
         raise InputError(f"{folder}: is a file; give another folder for the run")
     if (folder / _RUN).is_file():
-        raise InputError(f"{folder}: already holds a run; go on with it (resume), remove it first (replace), or give another folder (run)")
+        raise InputError(f"{folder}: already holds a run; resume it, replace it, or give another folder as run")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: holds other files; give another folder for the run")
 

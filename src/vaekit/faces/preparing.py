@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vaekit.core.errors import InputError, nearest
 from vaekit.core.modality import Modality
@@ -26,6 +26,10 @@ __all__ = [
 ]
 
 BOOK = Book(RECIPES, MODALITIES)  # type: ignore[arg-type]
+
+_WORDS: dict[Any, tuple[Any, str]] = {
+    int: (int, "a whole number"), float: ((int, float), "a number"), bool: (bool, "true or false"), str: (str, "a word"),
+}
 
 # Rows that a measurement takes at once; large, since nothing is kept for a gradient.
 _MEASURED = 1024
@@ -83,10 +87,13 @@ def sorted_arguments(recipe: str, kind: str, given: Mapping[str, Any]) -> Argume
     made = BOOK.recipe(recipe)
     of_modality = set(signature(BOOK.modality(kind)).parameters)
     of_settings = set(Settings.model_fields)
+    types = {**_types(Architecture), **_types(BOOK.recipe("vae")), **_types(made), **_types(BOOK.modality(kind))}
     known = of_modality | of_settings | _of_recipe(made)
     for name in given:
         if name not in known:
             raise InputError(f"option {name!r} is unknown for recipe '{recipe}' on modality '{kind}': {nearest(name, known)}")
+        if name not in of_settings:
+            _of_its_type(name, given[name], types.get(name, Any))
     settings = Settings.checked(**{n: v for n, v in given.items() if n in of_settings})
     modality = {n: v for n, v in given.items() if n in of_modality}
     rest = {n: v for n, v in given.items() if n not in of_settings and n not in of_modality}
@@ -102,18 +109,41 @@ def _of_recipe(made: Recipe) -> set[str]:
     return named | _of_recipe(BOOK.recipe("vae")) if "arguments" in parameters else named
 
 
+def _types(made: Any) -> dict[str, Any]:
+    """What each argument is declared to be."""
+    return get_type_hints(made.__init__ if isinstance(made, type) else made)
+
+
+def _of_its_type(name: str, value: Any, declared: Any) -> None:
+    """Raise where a value is not what the argument is declared to be; what is declared loosely is left to whom it is for."""
+    if declared in _WORDS:
+        types, words = _WORDS[declared]
+        if not isinstance(value, types) or (isinstance(value, bool) and declared is not bool):
+            raise InputError(f"{name} must be {words}, not {value!r}")
+    elif declared == nn.Module | None and not isinstance(value, nn.Module | None):
+        raise InputError(f"{name} must be a network, a torch.nn.Module that is handed in from Python, not {value!r}")
+
+
 def kind_of(records: Records) -> str:
     """The modality that fits the shape of the records: `image` from three axes on, else `vector`."""
     return "image" if records.x.ndim > 2 else "vector"
 
 
-def prepare(records: Records, kind: str, arguments: Mapping[str, Any]) -> Modality:
+def prepare(records: Records, kind: str, arguments: Mapping[str, Any], of: Records | None = None) -> Modality:
     """A modality fitted to training rows.
+
+    Arguments:
+        records: rows to learn from.
+        kind: the modality's name.
+        arguments: of the modality.
+        of: all rows, which these are a part of: looked at first, so that a message speaks of the whole file.
 
     Raises:
         InputError: where an argument is unknown or the rows cannot be used.
     """
-    return BOOK.modality(kind)(**arguments).fit(records)
+    modality = BOOK.modality(kind)(**arguments)
+    modality.check(records if of is None else of)
+    return modality.fit(records)
 
 
 def assemble(records: Records, recipe: str, kind: str, arguments: Mapping[str, Any]) -> tuple[System, History]:
@@ -152,6 +182,8 @@ def divide(records: Records, validation: float, test: float, seed: int) -> tuple
     Raises:
         InputError: where there are too few rows, or a fraction is out of range.
     """
+    for name, share in (("validation", validation), ("test", test)):
+        _of_its_type(name, share, float)
     if records.rows < 4:
         held = f"{records.rows} row{'s' * (records.rows != 1)}"
         raise InputError(f"{records.source}: holds {held}; a model needs at least 4 to learn from and be measured on")

@@ -17,7 +17,7 @@ from vaekit.modalities.affine import Affine
 from vaekit.modalities.architecture import Architecture
 from vaekit.modalities.conditions import Conditions
 from vaekit.parts.likelihoods import LIKELIHOODS, Likelihood
-from vaekit.parts.likelihoods.choice import Chosen, Facts, Kind, arguments_for, check, choose, facts
+from vaekit.parts.likelihoods.choice import Chosen, Facts, Kind, arguments_for, check, choose, facts, made
 from vaekit.parts.networks import OwnReader, OwnWriter
 
 __all__ = ["ArrayModality"]
@@ -80,8 +80,8 @@ class ArrayModality(Modality):
         """
         self.raw_event, self.columns, self.classes, self.rows = records.x.shape[1:], records.columns, records.classes, records.rows
         self.event = self.shape_of(records)
-        self._refuse_gaps(records)
-        seen = facts(records.x, self.kind, records.columns)
+        self.check(records)
+        seen = facts(records.x, self.kind, records.columns, records.position)
         self.likelihood, self.likelihood_arguments, self.because = self.preset or self._chosen(seen, records.source)
         self.adapter = self.scaling(seen).fit(records.x)
         self.input = self.input_scale(records)
@@ -94,10 +94,28 @@ class ArrayModality(Modality):
             chosen = choose(seen)
             return Chosen(chosen.name, {**chosen.arguments, **given}, chosen.because)
         arguments = arguments_for(name, given, seen)
-        if LIKELIHOODS[name]((1,), **arguments).domain.name.startswith(("counts", "codes")):
+        if made(name, arguments).domain.name.startswith(("counts", "codes")):
             seen = _with_worth(seen, 1.0)
         check(name, arguments, seen, source)
         return Chosen(name, arguments, "as asked")
+
+    def check(self, records: Records) -> None:
+        """Refuse values that are not finite, save gaps that are modelled.
+
+        Raises:
+            InputError: where there are such; says how many and where the first is.
+        """
+        x = records.x
+        if x.dtype.kind != "f":
+            return
+        bad = np.isinf(x) if self.gaps else ~np.isfinite(x)
+        if bad.any():
+            first = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
+            value = x[first]
+            column = f", column {records.columns[first[1]]!r}" if records.columns else f", position {first[1:]}"
+            fix = "drop or fill those cells" + (", or model them as gaps with gaps=true" if np.isnan(value) else "")
+            where = f"row {records.number(first[0])}{column}"
+            raise InputError(f"{records.source}: {int(bad.sum())} values are not finite, the first ({value}) in {where}: {fix}")
 
     @abstractmethod
     def shape_of(self, records: Records) -> tuple[int, ...]:
@@ -118,10 +136,10 @@ class ArrayModality(Modality):
             InputError: where columns, sizes or values do not fit what was fitted.
         """
         records = self.matching(records)
-        self._refuse_gaps(records)
+        self.check(records)
         if self.preset is None and self.domain_name != "real":
             # New rows are read with the scale that was fitted, whatever scale they suggest themselves.
-            seen = _with_worth(facts(records.x, self.kind, records.columns), float(self.adapter.scale.reshape(-1)[0]))
+            seen = _with_worth(facts(records.x, self.kind, records.columns, records.position), float(self.adapter.scale.reshape(-1)[0]))
             check(self.likelihood, self.likelihood_arguments, seen, records.source)
         stored = self.adapter.store(records.x.reshape(records.rows, *self.event))
         if records.label is not None:
@@ -136,19 +154,6 @@ class ArrayModality(Modality):
         Raises:
             InputError: where columns or sizes differ from what was fitted.
         """
-
-    def _refuse_gaps(self, records: Records) -> None:
-        x = records.x
-        if x.dtype.kind != "f":
-            return
-        bad = np.isinf(x) if self.gaps else ~np.isfinite(x)
-        if bad.any():
-            first = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
-            value = x[first]
-            column = f", column {records.columns[first[1]]!r}" if records.columns else f", position {first[1:]}"
-            fix = "drop or fill those cells" + (", or model them as gaps with gaps=true" if np.isnan(value) else "")
-            where = f"row {first[0] + 1}{column}"
-            raise InputError(f"{records.source}: {int(bad.sum())} values are not finite, the first ({value}) in {where}: {fix}")
 
     def batch(self, rows: Mapping[str, Tensor]) -> Batch:
         """Stored rows as a batch in the model's space."""

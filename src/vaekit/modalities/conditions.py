@@ -78,9 +78,12 @@ class Conditions:
     def _columns(self, given: Any, rows: int) -> list[np.ndarray]:
         if isinstance(given, Mapping):
             names = [f.name for f in self.facts]
-            for name in [*names, *given]:
-                if name not in given or name not in names:
-                    raise InputError(f"condition: {name!r} is {'missing' if name in names else 'unknown'}: {nearest(str(name), names)}")
+            for name in given:
+                if name not in names:
+                    raise InputError(f"condition: {name!r} is unknown: {nearest(str(name), names)}")
+            for name in names:
+                if name not in given:
+                    raise InputError(f"condition: {name!r} is missing: give it beside {', '.join(map(str, given))}")
             values = [given[name] for name in names]
         else:
             array = np.asarray(given)

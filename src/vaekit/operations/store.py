@@ -8,9 +8,10 @@ The weights are written first and `system.json` last, each whole or not at all; 
 
 import json
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 import torch
 
@@ -23,6 +24,10 @@ __all__ = ["FORMAT", "load_system", "read_json", "save_system", "write_json"]
 
 FORMAT = 1
 _SYSTEM, _WEIGHTS = "system.json", "weights.safetensors"
+_PARTS = {
+    "recipe": str, "arguments": dict, "handed": list, "data": dict, "modality": dict, "modality.name": str, "modality.arguments": dict,
+    "modality.state": dict, "weights": dict, "weights.sha256": str,
+}
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -41,6 +46,8 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: no such file; is {path.parent} the folder of a finished run?")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
+    except PermissionError as error:
+        raise InputError(f"{path}: no permission to read it; allow it (chmod +r) or copy it to a place of your own") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid JSON ({error}); the file is damaged, restore it or train again") from error
 
@@ -87,21 +94,19 @@ def load_system(folder: Path, book: Book, **handed: Any) -> System:
         InputError: where a file is missing, damaged, changed, newer than this program, or asks for what was not handed in.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give the folder of a finished run")
-    facts = read_json(folder / _SYSTEM)
-    if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
-        raise InputError(f"{folder / _SYSTEM}: not a system's file; restore it or train again")
-    if facts["format"] > FORMAT:
-        raise InputError(
-            f"{folder / _SYSTEM}: has format {facts['format']}, newer than this vaekit reads ({FORMAT}): upgrade vaekit to load it"
-        )
+        found = "is a file" if folder.exists() else "is not there"
+        raise InputError(f"{folder}: {found}; give the folder of a finished run")
+    facts = _facts_of(folder / _SYSTEM)
     _same_handed(folder, facts["handed"], handed)
     weights = folder / _WEIGHTS
     if weights.is_file() and checksum(weights) != facts["weights"]["sha256"]:
         raise InputError(f"{weights}: does not match its checksum in {_SYSTEM}, so it was damaged or replaced; nothing was loaded")
     tensors, _ = load_tensors(weights)
     modality = book.modality(facts["modality"]["name"])(**facts["modality"]["arguments"])
-    modality.state = facts["modality"]["state"]
+    try:
+        modality.state = facts["modality"]["state"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder / _SYSTEM}: the state of the modality is damaged ({error!r}); restore it or train again") from error
     system = build(book, facts["recipe"], modality, **facts["arguments"], **handed)
     try:
         system.model.load_state_dict(tensors)
@@ -109,6 +114,22 @@ def load_system(folder: Path, book: Book, **handed: Any) -> System:
         raise InputError(f"{weights}: does not fit the recipe '{facts['recipe']}' ({str(error).splitlines()[-1].strip()})") from error
     system.model.eval()
     return system
+
+
+def _facts_of(path: Path) -> dict[str, Any]:
+    """What `system.json` holds, each part of the kind that loading needs."""
+    facts = read_json(path)
+    if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
+        raise InputError(f"{path}: not a system's file; restore it or train again")
+    if facts["format"] > FORMAT:
+        raise InputError(f"{path}: has format {facts['format']}, newer than this vaekit reads ({FORMAT}): upgrade vaekit to load it")
+    for part, kind in _PARTS.items():
+        held: Any = facts
+        for name in part.split("."):
+            held = held.get(name)
+        if not isinstance(held, kind):
+            raise InputError(f"{path}: {part!r} is missing or no {kind.__name__}, so it was changed or damaged; restore it or train again")
+    return facts
 
 
 def _same_handed(folder: Path, wanted: list[str], given: Mapping[str, Any]) -> None:

@@ -88,7 +88,7 @@ def resume(
         InputError: where there is nothing to go on with, or an argument would change the run.
         Stopped: where a person stopped it.
     """
-    changed = [f"--set {options[0]}"] * bool(options) + [f"--{name}" for name in settings] + ["--replace"] * replace
+    changed = [*(f"--set {option}" for option in options), *(f"--{name}" for name in settings), *["--replace"] * replace]
     if changed:
         raise InputError(f"{changed[0]} would change the run, and --resume goes on with its own arguments; leave it out")
     if run is None and data is None:

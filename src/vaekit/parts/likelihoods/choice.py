@@ -20,7 +20,7 @@ from vaekit.parts.likelihoods import LIKELIHOODS
 from vaekit.parts.likelihoods.facts import Facts, Kind, facts
 from vaekit.parts.likelihoods.likelihood import Likelihood
 
-__all__ = ["Chosen", "Facts", "Kind", "arguments_for", "check", "choose", "facts"]
+__all__ = ["Chosen", "Facts", "Kind", "arguments_for", "check", "choose", "facts", "made"]
 
 _LEAST_COUNT = 20
 _OVER_DISPERSED = 1.5
@@ -129,7 +129,7 @@ def check(name: str, arguments: Mapping[str, Any], seen: Facts, where: str) -> N
         InputError: where the name or an argument is unknown, or a value lies outside the likelihood's domain; names the value,
             its place and the fixes.
     """
-    family = _made(name, arguments)
+    family = made(name, arguments)
     place = seen.first_outside(family.domain)
     if place is None:
         return
@@ -142,7 +142,12 @@ def check(name: str, arguments: Mapping[str, Any], seen: Facts, where: str) -> N
     )
 
 
-def _made(name: str, arguments: Mapping[str, Any]) -> Likelihood:
+def made(name: str, arguments: Mapping[str, Any]) -> Likelihood:
+    """A likelihood of one value, to ask for its domain.
+
+    Raises:
+        InputError: where the name or an argument is unknown.
+    """
     if name not in LIKELIHOODS:
         raise InputError(f"likelihood {name!r} is unknown: {nearest(name, LIKELIHOODS)}")
     try:
@@ -152,7 +157,7 @@ def _made(name: str, arguments: Mapping[str, Any]) -> Likelihood:
 
 
 def _place(place: tuple[int, ...], seen: Facts) -> str:
-    row = f"row {place[0] + 1}"
+    row = f"row {1 + (place[0] if seen.position is None else int(seen.position[place[0]]))}"
     if seen.kind == "image" or len(place) != 2:
         return row
     return f"{row}, column {repr(seen.columns[place[1]]) if seen.columns else place[1] + 1}"
@@ -166,6 +171,6 @@ def _fixes(name: str, seen: Facts) -> str:
     }.get(name, "")
     if name.startswith("discretised_logistic") and seen.levels is not None:
         own = f"give levels={seen.levels}"
-    others = [n for n in _OFFERED[seen.kind] if n != name and seen.first_outside(_made(n, arguments_for(n, {}, seen)).domain) is None]
+    others = [n for n in _OFFERED[seen.kind] if n != name and seen.first_outside(made(n, arguments_for(n, {}, seen)).domain) is None]
     offered = [own] * bool(own) + (["use " + " or ".join(map(repr, others[:2]))] if others else [])
     return ", or ".join(offered) or "correct or remove that value"

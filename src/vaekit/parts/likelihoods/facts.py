@@ -36,6 +36,7 @@ class Facts:
         levels: how many equally spaced levels from 0 on an image's values lie on; None where they do not.
         worth: what 1 of the model's space is worth in these values: 255 for bytes, 1 where values are used as they are.
         mean, variance: by column, for whole numbers from 0 on in a vector; else None.
+        position: place of each row in its source, from 0, for messages; None = in order.
     """
 
     values: np.ndarray = field(repr=False)
@@ -50,6 +51,7 @@ class Facts:
     worth: float = 1.0
     mean: np.ndarray | None = field(default=None, repr=False)
     variance: np.ndarray | None = field(default=None, repr=False)
+    position: np.ndarray | None = field(default=None, repr=False)
 
     def first_outside(self, of: domain.Domain) -> tuple[int, ...] | None:
         """Index of the first value outside a domain, read as the model reads it; None where all lie inside."""
@@ -76,13 +78,14 @@ class Facts:
         return float(np.where(wide, np.exp(-r * np.log1p(ratio)), poisson).mean())
 
 
-def facts(values: np.ndarray, kind: Kind = "vector", columns: Sequence[str] = ()) -> Facts:
+def facts(values: np.ndarray, kind: Kind = "vector", columns: Sequence[str] = (), position: np.ndarray | None = None) -> Facts:
     """Look at values once, in bounded memory.
 
     Arguments:
         values: `(N, ...)`, numbers in the person's own units; NaN = a gap.
         kind: `image` looks for levels; `vector` for counts.
         columns: names of a table's columns.
+        position: place of each row in its source, from 0, for messages; None = in order.
 
     Raises:
         InputError: where the values are not numbers, or none was seen.
@@ -100,7 +103,7 @@ def facts(values: np.ndarray, kind: Kind = "vector", columns: Sequence[str] = ()
         smallest = np.min(numbers, where=numbers > 0, initial=smallest)
     if not seen:
         raise InputError("there are no values to look at: every cell is empty")
-    found = Facts(values, kind, tuple(columns), float(low), float(high), whole, gaps, zeros / seen)
+    found = Facts(values, kind, tuple(columns), float(low), float(high), whole, gaps, zeros / seen, position=position)
     if kind == "image":
         levels, worth = _levels(found, float(smallest))
         return replace(found, levels=levels, worth=worth)
