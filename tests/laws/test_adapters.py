@@ -15,6 +15,7 @@ from vaekit.modalities.affine import Affine
 from vaekit.modalities.conditions import Conditions
 
 RNG = np.random.default_rng(0)
+IMAGES = records("grey", False).x
 RAW = {
     "float32": RNG.normal(5, 3, (40, 4)).astype(np.float32),
     "float64": RNG.normal(-2, 0.1, (40, 4)),
@@ -131,6 +132,18 @@ def test_dynamic_binarisation_is_drawn_anew_and_by_brightness():
     assert torch.equal(epochs[0], epochs[1]) and not torch.equal(epochs[0], epochs[2])
 
 
+@pytest.mark.parametrize("likelihood", ["auto", "normal", "poisson", "categorical"])
+@pytest.mark.parametrize("network", ["mlp", "convolution"])
+def test_pixels_reach_the_first_layer_at_about_one(likelihood, network):
+    modality = MODALITIES["image"](likelihood=likelihood).fit(Records(IMAGES))
+    batch = modality.batch(modality.store(Records(IMAGES)))
+    seen = modality.reader(network=network, channels=(8, 8)).embed(batch.x.unsqueeze(0), None)
+    assert float(seen.min()) == pytest.approx(-1) and 0.9 < float(seen.max()) <= 1
+    real = MODALITIES["image"]().fit(Records(IMAGES * np.float32(0.37) - 9))
+    x = real.batch(real.store(Records(IMAGES * np.float32(0.37) - 9))).x.unsqueeze(0)
+    assert real.likelihood == "normal" and torch.equal(real.reader(network=network, channels=(8, 8)).embed(x, None).flatten(), x.flatten())
+
+
 def test_columns_are_matched_by_name():
     x = records("real", False).x
     modality = MODALITIES["vector"]().fit(Records(x, columns=tuple("abcde")))
@@ -179,8 +192,6 @@ def _spoilt(value: float) -> Records:
     x[6, 2] = value
     return Records(x, columns=tuple("abcde"))
 
-
-IMAGES = records("grey", False).x
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ PLAIN = Scaled(torch.zeros(1), torch.ones(1))
 
 
 def _convolution(event: tuple[int, ...], width: int = CONDITION, gaps: bool = False, grid: bool = False, norm: str = "group") -> nn.Module:
-    return ConvolutionReader(event, width, gaps, (4, 6, 8), 1, 10, grid, "silu", norm)
+    return ConvolutionReader(event, width, gaps, PLAIN, (4, 6, 8), 1, 10, grid, "silu", norm)
 
 
 def _picture(event: tuple[int, ...]) -> nn.Module:

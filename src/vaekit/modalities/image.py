@@ -68,9 +68,12 @@ class Image(ArrayModality):
         return Affine(worth=1.0 if self.domain_name.startswith(("counts", "codes")) else seen.worth)
 
     def input_scale(self, records: Records) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels in [0, 1] are seen from -1 to 1, real numbers as they are."""
-        centred = self.domain_name != "real" or self.adapter.location.item() == 0
-        return (np.full(1, 0.5), np.full(1, 0.5)) if centred else (np.zeros(1), np.ones(1))
+        """Pixels from 0 to a top are seen from -1 to 1, standardised ones as they are."""
+        if self.adapter.standardise:
+            return np.zeros(1), np.ones(1)
+        # Counts and codes are not divided: their top is the largest seen.
+        top = float(np.nanmax(records.x)) if self.domain_name.startswith(("counts", "codes")) else 1.0
+        return np.full(1, max(top, 1.0) / 2), np.full(1, max(top, 1.0) / 2)
 
     def redraw(self, batch: Batch, noise: Noise) -> Batch:
         """Bits in place of brightness, where asked."""
@@ -90,13 +93,13 @@ class Image(ArrayModality):
 
     def reading(self, architecture: Architecture, grid: bool) -> nn.Module:
         """A residual convolution from 16 pixels on, fully connected layers below or where asked."""
-        a = architecture
+        a, scaled = architecture, Scaled(*map(torch.as_tensor, self.input))
         if self._convolves(a) or grid:
             hidden = a.hidden[0] if a.hidden else 256
             return ConvolutionReader(
-                self.event, self.condition_width, self.gaps, a.channels, a.blocks, hidden, grid, a.activation, a.norm, a.dropout
+                self.event, self.condition_width, self.gaps, scaled, a.channels, a.blocks, hidden, grid, a.activation, a.norm, a.dropout
             )
-        return VectorReader(self.event, self.condition_width, self.gaps, Scaled(*map(torch.as_tensor, self.input)), a.layers())
+        return VectorReader(self.event, self.condition_width, self.gaps, scaled, a.layers())
 
     def writing(self, architecture: Architecture, width: int, positions: tuple[int, ...]) -> nn.Module:
         """The way back of `reading`."""

@@ -61,6 +61,7 @@ class ConvolutionReader(nn.Module):
         event: shape of an image, `(height, width, channels)`.
         condition_width: numbers of a condition; 0 = none.
         gaps: whether images may have gaps, so that `observed` is an input.
+        embedding: brings pixels to about one; keeps their shape.
         channels: width of each level; each level halves the grid.
         blocks: residual blocks a level.
         hidden: width of the features when the grid is flattened.
@@ -71,12 +72,12 @@ class ConvolutionReader(nn.Module):
     """
 
     def __init__(
-        self, event: Sequence[int], condition_width: int, gaps: bool, channels: Sequence[int], blocks: int, hidden: int, grid: bool,
-        activation: str, norm: str, dropout: float = 0.0,
+        self, event: Sequence[int], condition_width: int, gaps: bool, embedding: nn.Module, channels: Sequence[int], blocks: int,
+        hidden: int, grid: bool, activation: str, norm: str, dropout: float = 0.0,
     ):
         super().__init__()
         height, breadth, colours = event
-        self.gaps, self.grid = gaps, grid
+        self.gaps, self.grid, self.embedding = gaps, grid, embedding
         size = colours * (2 if gaps else 1)
         self.downs, self.towers = nn.ModuleList(), nn.ModuleList()
         for width in channels:
@@ -91,8 +92,8 @@ class ConvolutionReader(nn.Module):
         self.positions = (height, breadth) if grid else ()
 
     def embed(self, x: Tensor, observed: Tensor | None) -> Tensor:
-        """Images in [-1, 1] with gaps at zero, and which pixels are gaps, `(S, B, height, width, channels)`."""
-        scaled = 2 * x.float() - 1
+        """Scaled images with gaps at zero, and which pixels are gaps, `(S, B, height, width, channels)`."""
+        scaled = self.embedding(x.float())
         if not self.gaps:
             return scaled
         seen = torch.ones_like(scaled) if observed is None else observed.to(scaled.dtype)
