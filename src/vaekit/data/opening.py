@@ -76,8 +76,8 @@ def existing(path: Path) -> Path:
         if path.exists():
             return path
         beside = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
-    near = nearest(path.name, [*beside, *CATALOGUE]).partition("Known:")[0]
-    raise InputError(f"{path}: is not there; {near}check the path, or name a known data set: {', '.join(CATALOGUE)}")
+    near = nearest(path.name, [*beside, *CATALOGUE]).partition("Known:")[0].strip()
+    raise InputError(f"{path}: is not there; {near}{' ' * bool(near)}check the path, or name a known data set: {', '.join(CATALOGUE)}")
 
 
 def _opened(data: Any) -> Arrays | Table:

@@ -117,7 +117,7 @@ def _roles(facts: Mapping[str, Any], data: Any, condition: Any) -> _Roles:
         return _Roles(None, None, condition)
     lacking = [name for name in told if name not in names] if condition is told else []
     if lacking:
-        raise InputError(f"{data}: has no column {lacking[0]!r}, which the model is told of each row; add it, or give its value as condition")
+        raise InputError(f"{data}: has no column {lacking[0]!r}, which the model is told of each row; add it, or give it as condition")
     listed = condition if isinstance(condition, (list, tuple)) else [condition]
     others = {labels, *told, *(name for name in listed if isinstance(name, str))}
     return _Roles(tuple(name for name in names if name not in others), labels, condition)
