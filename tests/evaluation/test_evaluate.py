@@ -13,6 +13,7 @@ from vaekit.core.records import Records
 from vaekit.core.system import Book, System, build
 from vaekit.data.loading import Loader
 from vaekit.evaluation import evaluate
+from vaekit.evaluation.evaluate import _affordable
 from vaekit.modalities import MODALITIES
 from vaekit.recipes import RECIPES
 from vaekit.training import Settings, fit
@@ -124,3 +125,12 @@ def test_one_held_out_row_is_refused():
     rows = modality.store(Records(x))
     with pytest.raises(InputError, match="hold out at least 2"):
         evaluate(build(BOOK, "vae", modality, latent=2), rows, {n: v[:1] for n, v in rows.items()})
+
+
+def test_a_large_network_is_weighed_on_fewer_rows():
+    x, wide = np.random.default_rng(0).normal(size=(10, 5)), 3000
+    modality = MODALITIES["vector"](likelihood={"name": "normal", "scale": 1.0}).fit(Records(x))
+    system = build(BOOK, "vae", modality, latent=3, network="mlp", hidden=[wide])
+    operations = 2 * (5 * wide + wide * 6 + 3 * wide + wide * 5)
+    assert _affordable(system, 1000) == 2 * 10**12 // (1000 * operations)
+    assert _affordable(system, 10**9) == 50

@@ -13,7 +13,7 @@ from vaekit.modalities import MODALITIES
 from vaekit.recipes import RECIPES
 from vaekit.tasks import decode, denoise, encode, generate, interpolate, reconstruct, score, traverse
 from vaekit.tasks.score import _Block
-from vaekit.tasks.walk import at_rest, batches, chunk, layout, noise_of
+from vaekit.tasks.walk import VALUES, at_rest, batches, chunk, layout, noise_of
 
 N = 40
 rng = np.random.default_rng(0)
@@ -251,5 +251,5 @@ def test_a_conditional_model_asks_for_its_condition():
 
 def test_chunks_are_bounded():
     system, _ = made("levels")
-    assert chunk(system, particles=50) * 50 * 64 <= 1 << 20 and chunk(system, 1 << 30) == 1 and chunk(system) <= 8192
+    assert chunk(system, particles=50) * 50 * 64 <= VALUES and chunk(system, 1 << 30) == 1 and chunk(system) <= 8192
     assert layout(system).width == 3

@@ -16,6 +16,9 @@
 
 from typing import Any
 
+from torch.utils.flop_counter import FlopCounterMode
+
+from vaekit.core.choose import centre
 from vaekit.core.errors import InputError
 from vaekit.core.system import System
 from vaekit.evaluation.figure import finite
@@ -26,13 +29,15 @@ from vaekit.evaluation.representation import measure_representation
 from vaekit.evaluation.samples import measure_samples
 from vaekit.evaluation.values import take
 from vaekit.evaluation.verdict import verdict
-from vaekit.tasks.walk import Progress, Rows, count, has_density, silent
+from vaekit.tasks.walk import Progress, Rows, at_rest, count, has_density, silent
 
 __all__ = ["evaluate"]
 
+_OPERATIONS, _FEWEST = 2 * 10**12, 50
+
 
 def evaluate(
-    system: System, train_rows: Rows, test_rows: Rows, baseline: System | None = None, seed: int = 0, particles: int = 200,
+    system: System, train_rows: Rows, test_rows: Rows, baseline: System | None = None, seed: int = 0, particles: int = 100,
     rows: int = 1000, progress: Progress = silent,
 ) -> dict[str, Any]:
     """Measure a fitted system on held-out rows.
@@ -44,7 +49,7 @@ def evaluate(
         baseline: another fitted system, the plain autoencoder say, to set beside it.
         seed: of subsamples, draws and classifiers.
         particles: a row, of the importance sampling.
-        rows: at most so many held-out rows a measure; each figure says how many it was measured on.
+        rows: at most so many held-out rows a measure, and fewer for the likelihood of a large network; each figure says how many.
         progress: told what is being measured, and how far it is.
 
     Raises:
@@ -58,7 +63,8 @@ def evaluate(
     scored: dict[str, Any] = {"figures": [], "absent": None}
     samples: dict[str, Any] = {"figures": [], "space": None, "absent": None}
     if has_density(system):
-        scored["figures"] = importance_nll(system, held, particles, seed, progress=progress).figures()
+        weighed = take(held, _affordable(system, particles), seed)
+        scored["figures"] = importance_nll(system, weighed, particles, seed, progress=progress).figures()
         progress("likelihood", 2, steps)
         samples = measure_samples(system, train_rows, held, seed, rows)
     else:
@@ -83,6 +89,13 @@ def evaluate(
             "held_out_rows": count(test_rows), "measured_rows": count(held), "particles": particles, "seed": seed,
         },
     }
+
+
+def _affordable(system: System, particles: int) -> int:
+    """How many rows importance sampling can afford: a number that depends on the networks alone, not on the machine."""
+    with at_rest(system) as device, FlopCounterMode(display=False) as counter:
+        _ = system.model(system.modality.example(1).to(device), centre()).likelihood
+    return max(_OPERATIONS // (particles * max(counter.get_total_flops(), 1)), _FEWEST)
 
 
 def _quality(system: System, train_rows: Rows, held: Rows, seed: int) -> dict[str, Any]:

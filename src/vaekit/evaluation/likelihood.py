@@ -14,7 +14,7 @@ import numpy as np
 from vaekit.core.system import System
 from vaekit.evaluation.figure import Figure, figure
 from vaekit.tasks.score import score
-from vaekit.tasks.walk import Progress, Rows, silent
+from vaekit.tasks.walk import VALUES, Progress, Rows, silent
 
 __all__ = ["Likelihood", "importance_nll"]
 
@@ -68,7 +68,7 @@ class Likelihood:
 
 
 def importance_nll(
-    system: System, rows: Rows, particles: int = 1000, seed: int = 0, values: int = 1 << 21, progress: Progress = silent
+    system: System, rows: Rows, particles: int = 1000, seed: int = 0, values: int = VALUES, progress: Progress = silent
 ) -> Likelihood:
     """The negative log-likelihood of rows by importance sampling, with the bound and its two parts.
 

@@ -20,7 +20,7 @@ from vaekit.core.errors import InputError
 from vaekit.core.noise import Noise
 from vaekit.core.system import System
 from vaekit.core.trace import Trace
-from vaekit.tasks.walk import Progress, Rows, at_rest, batches, chunk, count, needs_density, noise_of, silent
+from vaekit.tasks.walk import VALUES, Progress, Rows, at_rest, batches, chunk, count, needs_density, noise_of, silent
 
 __all__ = ["Scores", "score"]
 
@@ -47,7 +47,7 @@ class Scores:
 
 
 def score(
-    system: System, rows: Rows, particles: int = 16, seed: int = 0, values: int = 1 << 21, progress: Progress = silent
+    system: System, rows: Rows, particles: int = 16, seed: int = 0, values: int = VALUES, progress: Progress = silent
 ) -> Scores:
     """The importance-weighted bound of each row.
 

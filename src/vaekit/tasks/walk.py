@@ -24,8 +24,8 @@ from vaekit.core.noise import RowNoise
 from vaekit.core.system import System
 
 __all__ = [
-    "Layout", "Progress", "Rows", "at_rest", "batches", "chunk", "count", "device_of", "has_density", "layout", "needs_density",
-    "noise_of", "silent", "value",
+    "VALUES", "Layout", "Progress", "Rows", "at_rest", "batches", "chunk", "count", "device_of", "has_density", "layout",
+    "needs_density", "noise_of", "silent", "value",
 ]
 
 Rows: TypeAlias = Mapping[str, Tensor]
@@ -33,7 +33,9 @@ Rows: TypeAlias = Mapping[str, Tensor]
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being done, how many rows are done, and how many there are."""
 
-_VALUES = 1 << 20
+VALUES = 1 << 19
+"""Numbers of data that a chunk holds: few enough for a convolution's features to fit, many enough to keep a processor busy."""
+
 _ROWS = 8192
 
 
@@ -81,7 +83,7 @@ def count(rows: Rows) -> int:
     return found
 
 
-def chunk(system: System, particles: int = 1, values: int = _VALUES) -> int:
+def chunk(system: System, particles: int = 1, values: int = VALUES) -> int:
     """Rows of a chunk, so that rows x particles x values a row stays bounded.
 
     Arguments:
