@@ -50,31 +50,30 @@ def evaluate(
         seed: of subsamples, draws and classifiers.
         particles: a row, of the importance sampling.
         rows: at most so many held-out rows a measure, and fewer for the likelihood of a large network; each figure says how many.
-        progress: told what is being measured, and how far it is.
+        progress: told what is being measured, and how much of it is done.
 
     Raises:
         InputError: where fewer than two rows are held out.
     """
     if count(test_rows) < 2:
         raise InputError("one held-out row cannot show how rows differ: hold out at least 2")
-    held, steps = take(test_rows, rows, seed), 5
-    latents = measure_latents(system, held, seed)
-    progress("latent", 1, steps)
+    held = take(test_rows, rows, seed)
+    latents = measure_latents(system, held, seed, progress)
     scored: dict[str, Any] = {"figures": [], "absent": None}
     samples: dict[str, Any] = {"figures": [], "space": None, "absent": None}
     if has_density(system):
         weighed = take(held, _affordable(system, particles), seed)
         scored["figures"] = importance_nll(system, weighed, particles, seed, progress=progress).figures()
-        progress("likelihood", 2, steps)
+        progress("samples", 0, 1)
         samples = measure_samples(system, train_rows, held, seed, rows)
     else:
         scored["absent"] = "the code is a point without a density: there is no bound on the likelihood"
         samples["absent"] = "the code is a point without a density: there is no prior to draw samples from"
-    progress("samples", 3, steps)
+    progress("representation", 0, 1)
     own = _quality(system, train_rows, held, seed)
-    progress("representation", 4, steps)
+    progress("baseline", 0, 1)
     other = None if baseline is None else {"recipe": baseline.recipe, **_quality(baseline, train_rows, held, seed)}
-    progress("baseline", steps, steps)
+    progress("baseline", 1, 1)
     return {
         "verdict": verdict(latents).as_json(),
         "likelihood": scored,
