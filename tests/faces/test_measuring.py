@@ -1,6 +1,7 @@
 """Measuring: the baseline is trained in the same way, files are whole, and what cannot be compared says why."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,13 @@ def test_the_baseline_takes_as_long_and_as_many_epochs_as_the_model():
     assert "same networks, latent, settings and seed, 2 epochs" in metrics["protocol"]["baseline"]
     names = [[figure["name"] for figure in section["reconstruction"]["figures"]] for section in (metrics, metrics["baseline"])]
     assert names[0] == names[1]
+
+
+def test_the_baseline_of_a_long_run_gets_a_share_of_it():
+    model = fitted()
+    last = model.history.validations[-1]
+    model.history.validations[-1] = replace(last, epoch=3.0, seconds=540.0)
+    assert "1 epochs of the model's 3" in measured(model, particles=4)[0]["protocol"]["baseline"]
 
 
 def test_measuring_twice_gives_the_same_numbers():
