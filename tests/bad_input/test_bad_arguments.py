@@ -1,0 +1,77 @@
+"""Arguments that are unknown or out of range: the nearest known name, or the range, in one line; nothing is written."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+
+@pytest.fixture
+def table(tmp_path):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)), columns=["height", "width", "depth"])
+    frame.to_csv(tmp_path / "m.csv", index=False)
+    return "m.csv"
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("--recipe", "vea"), ("recipe 'vea' is unknown", "did you mean 'vae'?")),
+        (("--set", "latnt=3"), ("option 'latnt' is unknown", "did you mean 'latent'?")),
+        (("--set", "likelihood=norml"), ("likelihood 'norml' is unknown", "did you mean 'normal'?")),
+        (("--set", "network=mpl"), ("network='mpl' is unknown", "did you mean 'mlp'?")),
+        (("--set", "beta.recipe=liner"), ("schedule 'liner' is unknown", "did you mean 'linear'?")),
+        (("--set", "kind=imge"), ("modality 'imge' is unknown", "did you mean 'image'?")),
+        (("--set", "latent=0"), ("latent", "1 or more", "0")),
+        (("--set", "latent=2.5"), ("latent", "whole number", "2.5")),
+        (("--epochs", "-3"), ("epochs=-3", "greater than or equal to 1")),
+        (("--minutes", "0"), ("minutes=0", "greater than 0")),
+        (("--seed", "-1"), ("seed=-1",)),
+        (("--device", "gpu"), ("device='gpu'", "'cpu'", "'cuda'")),
+        (("--set", "batch=0"), ("batch=0",)),
+        (("--set", "rate=fast"), ("rate='fast'", "number")),
+        (("--set", "hidden=0"), ("hidden", "1 or more")),
+        (("--set", "free_bits=some"), ("free_bits must be a number, not 'some'",)),
+        (("--set", "dropout=1.5"), ("dropout", "[0, 1)")),
+        (("--set", "gaps=maybe"), ("gaps must be true or false, not 'maybe'",)),
+        (("--set", "beta=much"), ("weight", "'much'")),
+        (("--set", "validation=1"), ("validation=1", "below 1")),
+        (("--set", "test=few"), ("test must be a number, not 'few'",)),
+        (("--set", "reader=x"), ("reader must be a network", "from Python")),
+        (("--set", "likelihood.name=normal", "--set", "likelihood.scal=1"), ("'normal'", "'scal'")),
+        (("--set", "latent"), ("'latent' is not KEY=VALUE", "--set latent=8")),
+        (("--set", "latent=1", "--set", "latent=2"), ("latent is given twice",)),
+        (("--set", "beta=1", "--set", "beta.recipe=linear"), ("'beta' is given as a value already",)),
+        (("--set", "run=there"), ("option of its own", "--run")),
+        (("--epochs", "1", "--set", "epochs=2"), ("--epochs and --set epochs", "one of the two")),
+        (("--epochs", "few"), ("--epochs", "integer")),
+        (("--wonder",), ("--wonder", "vae --help")),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_fit_refuses(vae, table, words, names):
+    vae.refused("fit", table, *words, names=names)
+
+
+def test_a_device_that_is_not_there(vae, table):
+    torch = pytest.importorskip("torch")
+    missing = "mps" if not torch.backends.mps.is_available() else "cuda"
+    vae.refused("fit", table, "--device", missing, names=(missing, "not on this machine", "cpu"))
+
+
+def test_resume_goes_on_with_the_runs_own_arguments(vae, table):
+    vae.refused("fit", "--resume", names=("give --run",))
+    vae.refused("fit", "--resume", "--run", "nowhere", names=("nowhere", "holds no run"))
+    vae.refused("fit", table, "--resume", "--epochs", 3, names=("--epochs would change the run", "leave it out"))
+
+
+def test_an_unknown_verb(vae):
+    vae.refused("fitt", names=("'fitt'", "'fit'"))
+    vae.refused("recipes", "beta_vea", names=("'beta_vea'", "did you mean 'beta_vae'?"))
+    vae.refused("describe", "vea", names=("vea", "neither the folder of a run nor a recipe", "did you mean 'vae'?"))
+    vae.refused("describe", "vae", "--out", "vae.png", names=("vae.png", ".svg"))
+
+
+def test_an_error_under_json_is_json_too(vae, table):
+    outcome = vae("fit", table, "--set", "latent=0", "--json")
+    assert outcome.code == 2 and outcome.json["exit"] == 2 and "latent" in outcome.json["error"]
+    assert outcome.error.startswith("vae: error: latent")
