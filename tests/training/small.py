@@ -23,7 +23,8 @@ from vaekit.training.archive import load_tensors, save_tensors
 from vaekit.training.progress import Hook
 
 COLUMNS, ROWS, HELD_OUT = 6, 256, 64
-SETTINGS = {"epochs": 60, "batch": 32, "validations": 30, "precision": "32", "compile": False, "average": 0.9, "rate": 3e-3}
+STEPS = 320
+SETTINGS = {"epochs": 40, "batch": 32, "validations": 20, "precision": "32", "compile": False, "average": 0.9, "rate": 3e-3}
 
 
 @dataclass(frozen=True)
