@@ -1,6 +1,7 @@
 """A place that cannot be written to: a full disk, or no permission. Both are real; nothing half-written is left behind."""
 
 import ctypes
+import json
 import os
 import resource
 import shutil
@@ -37,12 +38,19 @@ def full_disk(folder):
             subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-@pytest.fixture
-def images(tmp_path):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
     """A model of the digits, and a file of them."""
-    vaekit.fit("digits", latent=2, hidden=[8], epochs=1, progress=False, run=tmp_path / "images")
-    np.save(tmp_path / "digits.npy", vaekit.open_records("digits").x)
-    return tmp_path
+    folder = tmp_path_factory.mktemp("trained")
+    vaekit.fit("digits", latent=2, hidden=[8], epochs=1, progress=False, run=folder / "images")
+    np.save(folder / "digits.npy", vaekit.open_records("digits").x)
+    return folder
+
+
+@pytest.fixture
+def images(trained, tmp_path):
+    """A copy of both."""
+    return shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.mark.parametrize("name", ["o.npy", "o.npz", "o.csv", "o.parquet", "o.idx", "o.idx.gz", "o.png"])
@@ -72,34 +80,42 @@ def test_a_full_disk_keeps_the_old_file(vae, images):
         assert (disk / "o.npy").read_bytes() == b"old"
 
 
-def bound(folder, *words):
-    """Run the command in a process that permissions bind: the administrator's may pass them unless the right is given up for good."""
+_REFUSED = (
+    (("generate", "images", "--out", "closed/o.npy"), ("closed", "no permission to write", "--out")),
+    (("fit", "digits", "--run", "closed/run"), ("closed", "no permission to write", "--run")),
+    (("encode", "images", "secret.npy", "--out", "o.npy"), ("secret.npy", "no permission to read")),
+)
+# One process makes all of the calls, since starting one takes seconds.
+_CALLS = """
+import contextlib, io, json, sys
+from vaekit.faces.cli import main
+for words in json.loads(sys.argv[1]):
+    with contextlib.redirect_stderr(io.StringIO()) as error:
+        code = main(words)
+    print(json.dumps([code, error.getvalue()]))
+"""
+
+
+def bound(folder, calls):
+    """Call the command in a process that permissions bind: the administrator's may pass them unless the right is given up for good."""
 
     def give_up():
         if os.geteuid() == 0:
             for right in (_DAC_OVERRIDE, _DAC_READ_SEARCH):
                 ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, right, 0, 0, 0)
 
-    words = [sys.executable, "-c", "import sys; from vaekit.faces.cli import main; sys.exit(main())", *map(str, words)]
-    return subprocess.run(words, cwd=folder, preexec_fn=give_up, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-c", _CALLS, json.dumps(calls)]
+    ran = subprocess.run(words, cwd=folder, preexec_fn=give_up, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
-@pytest.mark.parametrize(
-    ("words", "names"),
-    [
-        (("generate", "images", "--out", "closed/o.npy"), ("closed", "no permission to write", "--out")),
-        (("fit", "digits", "--run", "closed/run"), ("closed", "no permission to write", "--run")),
-        (("score", "images", "secret.npy", "--out", "closed/o.npy"), ("no permission",)),
-        (("encode", "images", "secret.npy", "--out", "o.npy"), ("secret.npy", "no permission to read")),
-    ],
-    ids=lambda value: value[0],
-)
-def test_no_permission(images, words, names):
+def test_no_permission(images):
     (images / "closed").mkdir(0o555)
     shutil.copy(images / "digits.npy", images / "secret.npy")
     before = listing(images)
     (images / "secret.npy").chmod(0o000)
-    outcome = bound(images, *words)
+    outcomes = bound(images, [words for words, _ in _REFUSED])
     (images / "secret.npy").chmod(0o600)
-    one_line(outcome.returncode, outcome.stderr, names)
-    assert not outcome.stdout and listing(images) == before
+    for (code, error), (_, names) in zip(outcomes, _REFUSED, strict=True):
+        one_line(code, error, names)
+    assert listing(images) == before
