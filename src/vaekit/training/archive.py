@@ -18,6 +18,8 @@ from vaekit.core.files import whole_file
 
 __all__ = ["checksum", "load_tensors", "save_tensors"]
 
+_HEADER = "vaekit"
+
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write tensors and facts atomically.
@@ -43,7 +45,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
         kept[name] = detached.cpu().contiguous().clone()
     with whole_file(path) as temporary:
         try:
-            save_file(kept, temporary, metadata={"facts": json.dumps(facts), "aliases": json.dumps(aliases)})
+            # One entry: several are written in an order that changes, and equal tensors shall make equal files.
+            save_file(kept, temporary, metadata={_HEADER: json.dumps({"facts": facts, "aliases": aliases})})
         except SafetensorError as error:
             # A full disk comes as the library's own error.
             raise OSError(str(error)) from error
@@ -60,12 +63,11 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as archive:
             tensors = {name: archive.get_tensor(name) for name in archive.keys()}
-            header = archive.metadata() or {}
-    except (SafetensorError, OSError) as error:
+            header = json.loads((archive.metadata() or {}).get(_HEADER, "{}"))
+        tensors.update({name: tensors[kept] for name, kept in header.get("aliases", {}).items()})
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: not a whole safetensors file ({error}); other formats can execute code and are never loaded") from error
-    aliases = json.loads(header.get("aliases", "{}"))
-    tensors.update({name: tensors[kept] for name, kept in aliases.items()})
-    return tensors, json.loads(header.get("facts", "{}"))
+    return tensors, header.get("facts", {})
 
 
 def checksum(path: Path) -> str:
