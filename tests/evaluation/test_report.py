@@ -161,10 +161,10 @@ def test_a_sheet_shows_each_pixel_where_it_belongs():
     images[1, 2, 0, 7] = 16
     address, width = drawing.sheet(images, (0, 16), gap=1)
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))))
-    assert picture.shape == (2 * 112 + 2, width, 4) and width == 3 * 112 + 4
+    assert picture.shape == (2 * 56 + 1, width, 4) and width == 3 * 56 + 2
     bright = np.argwhere(picture[..., 0] == 255)
-    assert bright.min(0).tolist() == [114, width - 14] and bright.max(0).tolist() == [114 + 13, width - 1] and len(bright) == 14 * 14
-    assert (picture[112:114, :, 3] == 0).all(), "the gap is transparent"
+    assert bright.min(0).tolist() == [57, width - 7] and bright.max(0).tolist() == [57 + 6, width - 1] and len(bright) == 7 * 7
+    assert (picture[56, :, 3] == 0).all(), "the gap is transparent"
 
 
 def test_charts_are_xml_in_the_colours_of_the_page():

@@ -235,21 +235,21 @@ def sheet(images: np.ndarray, limits: tuple[float, float], gap: int = 2) -> tupl
     Arguments:
         images: `(rows, columns, height, width, channels)`, raw values.
         limits: the darkest and the brightest.
-        gap: pixels between images before they are enlarged by two for sharp screens.
+        gap: pixels between images.
     """
     step = -(-max(images.shape[2:4]) // _SIDE)
     images = images[:, :, ::step, ::step]
     rows, columns, height, width, channels = images.shape
-    factor = max(-(-(112 if columns < 13 else 72) // max(height, width)), 1)
+    factor = -(-(56 if columns < 13 else 36) // max(height, width))
     low, high = limits
     scaled = np.clip((images.astype(np.float32) - low) / (high - low if high > low else 1.0), 0, 1)
     colour = scaled if channels == 3 else np.repeat(scaled.mean(-1, keepdims=True), 3, axis=-1)
     pixels = np.rint(255 * colour).astype(np.uint8)
-    h, w, space = height * factor, width * factor, gap * 2
-    paper = np.zeros((rows * (h + space) - space, columns * (w + space) - space, 4), np.uint8)
+    h, w = height * factor, width * factor
+    paper = np.zeros((rows * (h + gap) - gap, columns * (w + gap) - gap, 4), np.uint8)
     for i in range(rows):
         for j in range(columns):
-            place = paper[i * (h + space) :, j * (w + space) :][:h, :w]
+            place = paper[i * (h + gap) :, j * (w + gap) :][:h, :w]
             place[..., :3], place[..., 3] = pixels[i, j].repeat(factor, axis=0).repeat(factor, axis=1), 255
     stream = io.BytesIO()
     imsave(stream, paper, format="png")

@@ -136,7 +136,7 @@ def _images(gallery: Gallery, rates: list[float]) -> list[Section]:
 def _sheet(gallery: Gallery, sheet: Sheet, alt: str, title: str = "") -> Picture:
     address, width = drawing.sheet(sheet.images, gallery.limits)
     labels = sheet.labels if any(sheet.labels) else ()
-    return Picture(alt, address=address, width=round(0.75 * width), title=title, labels=labels)
+    return Picture(alt, address=address, width=round(1.5 * width), title=title, labels=labels)
 
 
 def _map(gallery: Gallery) -> Section | None:
@@ -154,7 +154,7 @@ def _plane(gallery: Gallery) -> Section | None:
     if gallery.plane is None:
         return None
     address, width = drawing.sheet(gallery.plane, gallery.limits, gap=0)
-    picture = Picture("decoded images on a grid of the latent plane", address=address, width=round(0.75 * width))
+    picture = Picture("decoded images on a grid of the latent plane", address=address, width=round(1.5 * width))
     return Section("The decoded plane", captions.PLANE, (picture,))
 
 
