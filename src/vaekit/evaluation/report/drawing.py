@@ -240,7 +240,7 @@ def sheet(images: np.ndarray, limits: tuple[float, float], gap: int = 2) -> tupl
     step = -(-max(images.shape[2:4]) // _SIDE)
     images = images[:, :, ::step, ::step]
     rows, columns, height, width, channels = images.shape
-    factor = -(-(56 if columns < 13 else 36) // max(height, width))
+    factor = max((_SIDE if columns < 13 else 36) // max(height, width), 1)
     low, high = limits
     scaled = np.clip((images.astype(np.float32) - low) / (high - low if high > low else 1.0), 0, 1)
     colour = scaled if channels == 3 else np.repeat(scaled.mean(-1, keepdims=True), 3, axis=-1)
