@@ -4,11 +4,11 @@ r"""How fast a VAE trains, beside another library and beside what the machine's 
     share = speed * operations an image / operations a second of a matrix product
     operations an image = 2 (3 m - m_1),   m multiply-adds forward, m_1 those of the first layer, whose input needs no gradient
 
-The network is 784-400-20-400-784 with ReLU, the data binarised MNIST (Bernoulli(brightness), drawn once for both), batch 128, a rate of
-1e-3. The two take turns, each in a process of its own, and which goes first alternates; the ratio is taken pair by pair, since a machine's
-speed wanders. Each uses its own loop as documented and its own defaults: ours has fused AdamW, bf16 where the machine has it, a falling
-rate and averaged weights, and its time includes set-up and a measurement on held-out images; the other's has Adam in float32. One judge
-measures both.
+The network is 784-400-20-400-784 with ReLU, the data binarised MNIST (Bernoulli(brightness), drawn once for both), batch 128, a mean
+rate of 1e-3. The two take turns, each in a process of its own, and which goes first alternates; the ratio is taken pair by pair, since a
+machine's speed wanders. Each uses its own loop as documented and its own defaults: ours has fused AdamW, bf16 where the machine has it, a
+falling rate and averaged weights, and its time includes set-up and a measurement on held-out images; the other's has Adam in float32. One
+judge measures both.
 """
 
 import json

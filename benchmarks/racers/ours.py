@@ -31,7 +31,8 @@ def main(path: str, epochs: int, size: int, seed: int) -> None:
     modality = MODALITIES["image"]().fit(Records(images.train.numpy()))
     system = build(Book(RECIPES, MODALITIES), "vae", modality, latent=20, network="mlp", hidden=[400], activation="relu")
     feed = _Feed(system, images, size)
-    settings = Settings.checked(epochs=epochs, batch=size, seed=seed, validations=1)
+    # Along half a cosine the mean rate is half the peak: 1e-3, the other's constant rate.
+    settings = Settings.checked(epochs=epochs, batch=size, rate=2e-3, seed=seed, validations=1)
     machine: dict[str, object] = {}
     seconds = timed(lambda: machine.update(fit(system, feed, settings).machine))
 
