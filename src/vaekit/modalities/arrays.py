@@ -210,14 +210,12 @@ class ArrayModality(Modality):
         Raises:
             InputError: where the likelihood's domain is not that of the fitted one.
         """
-        asked = {"name": likelihood} if isinstance(likelihood, str) else dict(likelihood)
-        if asked["name"] != "auto":
-            self._same_domain(asked)
         if own is None:
             network = self.writing(Architecture.checked(**arguments), width, positions)
         else:
             network = OwnWriter(own, width * int(np.prod(positions, dtype=int)), self.condition_width, self.event)
-        family = self.family(self.event[len(network.positions):])  # type: ignore[arg-type]
+        name, own_arguments = self._of_same_domain({"name": likelihood} if isinstance(likelihood, str) else dict(likelihood))
+        family = LIKELIHOODS[name](self.event[len(network.positions):], **own_arguments)  # type: ignore[arg-type]
         # An own decoder that gives exactly the family's numbers has its own last layer.
         return Neural(network, family, nn.Identity() if own is not None and network.width == family.size else None)
 
@@ -225,8 +223,10 @@ class ArrayModality(Modality):
     def writing(self, architecture: Architecture, width: int, positions: tuple[int, ...]) -> nn.Module:
         """A built writer's network."""
 
-    def _same_domain(self, asked: dict[str, Any]) -> None:
-        name = asked.pop("name")
+    def _of_same_domain(self, asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        name = str(asked.pop("name", "auto"))
+        if name == "auto":
+            return self.likelihood, {**self.likelihood_arguments, **asked}
         if name not in LIKELIHOODS:
             raise InputError(f"likelihood {name!r} is unknown: {nearest(name, LIKELIHOODS)}")
         inherited = {n: v for n, v in self.likelihood_arguments.items() if n == "levels" and name.startswith("discretised")}
@@ -236,7 +236,7 @@ class ArrayModality(Modality):
                 f"likelihood {name!r} needs {domain.words}, but the data was prepared for {self.likelihood!r}: "
                 f"give likelihood={name!r} when the data is opened"
             )
-        self.likelihood, self.likelihood_arguments = name, {**inherited, **asked}
+        return name, {**inherited, **asked}
 
     @property
     def state(self) -> dict[str, Any]:

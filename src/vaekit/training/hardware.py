@@ -1,18 +1,25 @@
-"""What the machine does fast: the device, the precision, and whether compiling pays."""
+"""What the machine does fast: the device, the precision, how many threads, and whether compiling pays."""
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from vaekit.core.batch import Batch
 from vaekit.core.errors import InputError
+from vaekit.core.objective import Step
 from vaekit.training.settings import Settings
 
-__all__ = ["compiles", "device_of", "precision_of"]
+__all__ = ["compiles", "device_of", "precision_of", "suited_threads"]
 
 # A compiled step saves about a third of a step and costs about a minute once: below this many steps it does not pay.
 _STEPS_THAT_PAY = 40_000
 _MINUTES_THAT_PAY = 6.0
+# Below this many operations a walk, waiting for a second thread costs about what it computes, and far more where cores are shared.
+_OPERATIONS_THAT_PAY = 100_000_000
 
 
 def device_of(settings: Settings) -> str:
@@ -53,3 +60,22 @@ def compiles(settings: Settings, steps: int | None, device: str) -> bool:
     at_hand = device == "cuda" or shutil.which(os.environ.get("CXX", "g++")) is not None
     long = (steps is None or steps >= _STEPS_THAT_PAY) and (settings.minutes is None or settings.minutes >= _MINUTES_THAT_PAY)
     return at_hand and long
+
+
+@contextmanager
+def suited_threads(step: Step, batch: Batch) -> Iterator[None]:
+    """One thread where a step is too small for more; afterwards as many as before.
+
+    Arguments:
+        step: what is run.
+        batch: rows of the size it is run on.
+    """
+    before = torch.get_num_threads()
+    with torch.no_grad(), torch.random.fork_rng(), FlopCounterMode(display=False) as counter:
+        step.objective(step.walk(batch))
+    if batch.x is not None and batch.x.device.type == "cpu" and counter.get_total_flops() < _OPERATIONS_THAT_PAY:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

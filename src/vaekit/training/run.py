@@ -5,7 +5,7 @@ that a run which is killed and resumed takes the same steps as one that is not.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from vaekit.core.system import System
 from vaekit.training.archive import save_tensors
 from vaekit.training.averaging import Average
 from vaekit.training.budget import Budget
+from vaekit.training.hardware import suited_threads
 from vaekit.training.interrupt import Interrupt
 from vaekit.training.measure import Feed, measure
 from vaekit.training.optimisation import Optimisation
@@ -82,28 +83,31 @@ class StageRun:
             WorkFailed: where a number stays non-finite through three halvings; names the term or the part.
             KeyboardInterrupt: where a person asked to stop; a checkpoint has been written.
         """
-        if not self.steps:
-            self._start()
-        self.saved = self.snapshot()
-        self._agree()
-        finished = self.steps > 0 and (self.done >= 1 or self._out_of_patience())
-        while not finished:
-            batches = self.feed.train.epoch(self.epoch, self.within, self.fabric.global_rank, self.fabric.world_size)
-            finished = self._through(batches)
+        first = next(iter(self._batches(0, 0)))
+        with suited_threads(self.step, first):
+            if not self.steps:
+                self._start(first)
+            self.saved = self.snapshot()
+            self._agree()
+            finished = self.steps > 0 and (self.done >= 1 or self._out_of_patience())
+            while not finished:
+                finished = self._through(self._batches(self.epoch, self.within))
         if not math.isfinite(self.best_value):
             raise WorkFailed(f"'{self.stage.watch}' was never finite on the held-out rows: lower rate=, or look for extreme values in them")
         self.step.model.load_state_dict(self.best)
         self.history.best = self.best_value
 
-    def _start(self) -> None:
-        batch = next(iter(self.feed.train.epoch(0, 0, self.fabric.global_rank, self.fabric.world_size)))
+    def _batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        return self.feed.train.epoch(epoch, start, self.fabric.global_rank, self.fabric.world_size)
+
+    def _start(self, batch: Batch) -> None:
         if self.step.learners:
             with torch.no_grad():
                 trace = self.step.walk(batch)
                 for learner in self.step.learners.values():
                     learner.start(trace)
 
-    def _through(self, batches: Any) -> bool:
+    def _through(self, batches: Iterator[Batch]) -> bool:
         """Steps through the rest of an epoch; True where the stage is over. Leaves early after going back to a saved state."""
         for batch in batches:
             # The clock is read once a step: a measurement that falls due between two readings would be missed.
