@@ -121,7 +121,7 @@ def train(
     records = open_records(data, labels, condition)
     facts = _facts(data, records, labels, condition, validation, test, checked.seed)
     divided = divide(records, validation, test, checked.seed)
-    parts = Parts(*(system.modality.store(part) for part in divided), facts)
+    parts = Parts.stored(system.modality, divided, facts)
     folder = None if run is None else Path(run)
     if folder is not None:
         _free(folder)
@@ -167,17 +167,17 @@ def held_out(fitted: FittedVAE) -> Parts:
         InputError: where the data cannot be opened again, or has changed.
     """
     if fitted.parts is not None:
-        return Parts(**fitted.parts, facts=dict(fitted.data))  # type: ignore[arg-type]
+        return Parts(**fitted.parts, facts=dict(fitted.data))
     facts = fitted.data
     records = _reopened(facts)
     divided = divide(records, facts["validation"], facts["test"], facts["seed"])
-    return Parts(*(fitted.system.modality.store(part) for part in divided), dict(facts))
+    return Parts.stored(fitted.system.modality, divided, dict(facts))
 
 
 def _made(records: Records, recipe: str, kind: str, told: Arguments, facts: dict[str, Any]) -> tuple[System, Parts]:
     divided = divide(records, facts["validation"], facts["test"], facts["seed"])
     fitted = prepare(divided[0], kind, told.modality, records)
-    parts = Parts(*(fitted.store(part) for part in divided), facts)
+    parts = Parts.stored(fitted, divided, facts)
     return seeded(recipe, fitted, told), parts
 
 

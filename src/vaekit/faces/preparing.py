@@ -25,7 +25,7 @@ __all__ = [
     "BOOK", "Arguments", "Parts", "assemble", "divide", "fingerprint", "kind_of", "prepare", "seeded", "sorted_arguments",
 ]
 
-BOOK = Book(RECIPES, MODALITIES)  # type: ignore[arg-type]
+BOOK = Book(RECIPES, MODALITIES)
 
 _WORDS: dict[Any, tuple[Any, str]] = {
     int: (int, "a whole number"), float: ((int, float), "a number"), bool: (bool, "true or false"), str: (str, "a word"),
@@ -59,6 +59,16 @@ class Parts:
     validation: Mapping[str, Tensor]
     test: Mapping[str, Tensor]
     facts: dict[str, Any]
+
+    @classmethod
+    def stored(cls, modality: Modality, divided: tuple[Records, Records, Records], facts: dict[str, Any]) -> "Parts":
+        """Divided records as tensors.
+
+        Raises:
+            InputError: where rows do not fit the modality.
+        """
+        train, validation, test = (modality.store(part) for part in divided)
+        return cls(train, validation, test, facts)
 
     def feed(self, modality: Modality, settings: Settings) -> "_Feed":
         """What a run reads."""
@@ -111,7 +121,7 @@ def _of_recipe(made: Recipe) -> set[str]:
 
 def _types(made: Any) -> dict[str, Any]:
     """What each argument is declared to be."""
-    return get_type_hints(made.__init__ if isinstance(made, type) else made)
+    return get_type_hints(vars(made)["__init__"] if isinstance(made, type) else made)
 
 
 def _of_its_type(name: str, value: Any, declared: Any) -> None:

@@ -108,8 +108,11 @@ class Lines(_Watcher):
         if validation.progress < 1 and now - self._told_at < _EVERY_SECONDS:
             return
         self._told_at = now
-        done, held_out = f"{validation.progress:4.0%}  epoch {validation.epoch:.1f}", f"held-out {value:.4g} (best {self.best:.4g}) nats"
-        print("  ".join(filter(None, (done, losses(validation.train), held_out, _units(validation), _left(validation)))), file=sys.stderr, flush=True)
+        words = (
+            f"{validation.progress:4.0%}  epoch {validation.epoch:.1f}", losses(validation.train),
+            f"held-out {value:.4g} (best {self.best:.4g}) nats", _units(validation), _left(validation),
+        )
+        print("  ".join(filter(None, words)), file=sys.stderr, flush=True)
 
     def note(self, text: str) -> None:
         """Tell it."""

@@ -172,9 +172,10 @@ def interpolate(
     if (start is None) != (end is None):
         raise InputError(f"--{'to' if end is None else 'from'} is missing: give both --from and --to, or neither")
     if start is None:
-        pairs = np.random.default_rng(seed).permutation(records.rows)[: 2 * min(_PAIRS, records.rows // 2)].reshape(2, -1)
-        if not pairs.size:
+        drawn = np.random.default_rng(seed).permutation(records.rows)[: 2 * min(_PAIRS, records.rows // 2)].tolist()
+        if not drawn:
             raise InputError(f"{records.source}: one row has no way to another; give a file with at least 2, or --from 1 --to 1")
+        pairs = [drawn[::2], drawn[1::2]]
     else:
         pairs = [_rows_named(records, "from", start), _rows_named(records, "to", end)]
     ends = [fitted.system.modality.store(records.take(np.asarray(rows))) for rows in pairs]
