@@ -16,8 +16,8 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	touch $@
 
 quickstart: $(VENV)/.installed
-	$(BIN)/vae fit digits --run runs/quickstart --replace --minutes 0.3
-	
+	$(BIN)/vae fit digits --run runs/quickstart --replace --epochs 150
+
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2
 

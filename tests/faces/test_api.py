@@ -1,0 +1,87 @@
+"""The Python face: runs begin whole, go on with the same data alone, and are replaced only when told."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import vaekit
+from vaekit.core.errors import InputError
+
+QUICK = {"latent": 2, "hidden": [8], "epochs": 2, "progress": False}
+ROWS = np.random.default_rng(0).normal(size=(80, 3))
+LABELS = np.arange(80) % 2
+
+
+def test_a_run_in_memory_goes_on_with_the_same_data_alone(tmp_path):
+    whole = vaekit.fit(ROWS, labels=LABELS, run=tmp_path / "r", **QUICK)
+    with pytest.raises(InputError, match="values in memory"):
+        vaekit.resume(tmp_path / "r", progress=False)
+    # Other labels would hold other rows out, and so let the test rows into training.
+    for data, labels in ((ROWS + 1, LABELS), (ROWS, None), (ROWS, 1 - LABELS)):
+        with pytest.raises(InputError, match="not the data of this run"):
+            vaekit.resume(tmp_path / "r", data, labels=labels, progress=False)
+    again = vaekit.resume(tmp_path / "r", ROWS, labels=LABELS, progress=False)
+    for name, weights in whole.system.model.state_dict().items():
+        assert torch.equal(weights, again.system.model.state_dict()[name]), name
+
+
+def test_a_loaded_model_gives_the_same_numbers(tmp_path):
+    fitted = vaekit.fit(ROWS, run=tmp_path / "r", **QUICK)
+    loaded = vaekit.load(tmp_path / "r")
+    np.testing.assert_array_equal(fitted.generate(5, seed=1), loaded.generate(5, seed=1))
+    np.testing.assert_array_equal(fitted.score(ROWS).nats, loaded.score(ROWS).nats)
+    fitted.save(tmp_path / "s")
+    np.testing.assert_array_equal(fitted.encode(ROWS).mean, vaekit.load(tmp_path / "s").encode(ROWS).mean)
+
+
+def test_a_folder_is_replaced_only_when_told_and_only_if_it_is_a_run(tmp_path):
+    vaekit.fit(ROWS, run=tmp_path / "r", **QUICK)
+    with pytest.raises(InputError, match="already holds a run"):
+        vaekit.fit(ROWS, run=tmp_path / "r", **QUICK)
+    vaekit.fit(ROWS, run=tmp_path / "r", replace=True, **{**QUICK, "latent": 1})
+    assert json.loads((tmp_path / "r" / "system.json").read_text())["arguments"]["latent"] == 1
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match="holds other files"):
+        vaekit.fit(ROWS, run=tmp_path / "mine", replace=True, **QUICK)
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "mine"
+
+
+def test_a_run_that_fails_before_its_first_checkpoint_leaves_nothing(tmp_path):
+    class Broken:
+        def moment(self, moment):
+            raise OSError("the watcher fell asleep")
+
+        validation = note = moment
+
+    with pytest.raises(OSError, match="asleep"):
+        vaekit.fit(ROWS, run=tmp_path / "deep" / "r", hooks=[Broken()], **QUICK)
+    assert not list(tmp_path.iterdir())
+
+
+def test_columns_come_in_any_order_and_the_condition_by_name(tmp_path):
+    frame = pd.DataFrame(ROWS, columns=["a", "b", "c"]).assign(kind=np.where(LABELS, "x", "y"))
+    model = vaekit.fit(frame, condition="kind", **QUICK)
+    expected = model.score(frame).nats
+    np.testing.assert_allclose(model.score(frame[["kind", "c", "a", "b"]]).nats, expected, rtol=1e-6)
+    np.testing.assert_allclose(model.score(frame.drop(columns="kind"), condition=frame["kind"].to_numpy()).nats, expected, rtol=1e-6)
+    told = model.score(frame, condition={"kind": "x"}).nats
+    np.testing.assert_allclose(told[LABELS == 1], expected[LABELS == 1], rtol=1e-6)
+    with pytest.raises(InputError, match="no column 'kind'"):
+        model.score(frame.drop(columns="kind"))
+    with pytest.raises(InputError, match="one row of shape"):
+        model.score(ROWS[0])
+
+
+def test_the_message_speaks_of_the_whole_data():
+    rows = ROWS.copy()
+    rows[[3, 40, 79], 1] = np.nan
+    with pytest.raises(InputError, match=r"3 values are not finite, the first \(nan\) in row 4"):
+        vaekit.fit(rows, **QUICK)
+    counts = np.random.default_rng(0).poisson(30, (80, 2)).astype(float)
+    counts[60, 1] = 3.5
+    with pytest.raises(InputError, match=r"3\.5 in row 61, column 2"):
+        vaekit.fit(counts, likelihood="poisson", **QUICK)
