@@ -1,6 +1,6 @@
 """What a person sees while work goes on: a bar that moves on a terminal, a quiet line now and then elsewhere.
 
-    ━━━━━━╸        48%  step 640  lr 8.1e-04  21,300 rows/s  distortion 84.2 + rate 13.9 nats  12/16 units  best 97.6  0:14 left
+    ━━━━━━╸         48%  0:14 left  distortion 84.2 + rate 13.9 nats  best 97.6  12/16 units  21,300 rows/s  step 640  lr 8.1e-04
 
 All of it goes to standard error: standard output is for results.
 """
@@ -18,6 +18,8 @@ __all__ = ["Bar", "Lines", "Progress", "on_terminal", "showing", "working"]
 Progress = Callable[[str, float], None]
 
 _EVERY_SECONDS = 10.0
+# Columns of the bar, and of the share and the time left with the spaces between.
+_BAR, _SHARE = 16, 18
 
 
 def on_terminal() -> bool:
@@ -53,7 +55,7 @@ class Bar(_Watcher):
         """Move the bar."""
         if self._shown is None:
             self._start()
-        self._shown.update(self._task, completed=moment.progress, words=self._words(moment), refresh=True)
+        self._shown.update(self._task, completed=moment.progress, left=_left(moment), words=self._words(moment), refresh=True)
 
     def validation(self, validation: Validation) -> None:
         """Remember the best; the bar of a finished stage stays as it is."""
@@ -78,17 +80,22 @@ class Bar(_Watcher):
         from rich import progress
         from rich.console import Console
 
-        columns = (progress.BarColumn(bar_width=24), progress.TaskProgressColumn(), progress.TextColumn("{task.fields[words]}"))
+        columns = (
+            progress.BarColumn(bar_width=_BAR), progress.TextColumn("{task.percentage:3.0f}%  {task.fields[left]:<9}"),
+            progress.TextColumn("{task.fields[words]}"),
+        )
         # Moments come a few times a second: a thread that redraws in between would only cost time.
         self._shown = progress.Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
-        self._task = self._shown.add_task("", total=1.0, words="")
+        self._task = self._shown.add_task("", total=1.0, left="", words="")
         self._shown.start()
 
     def _words(self, moment: Moment) -> str:
-        step = f"step {moment.step:,}" + (f" of stage {moment.stage + 1}/{moment.stages}" if moment.stages > 1 else "")
-        speed = f"{moment.rows_per_second:,.0f} rows/s"
+        stage = f"stage {moment.stage + 1}/{moment.stages}" if moment.stages > 1 else ""
         best = "" if self.best is None else f"best {self.best:.4g}"
-        return "  ".join(filter(None, (step, f"lr {moment.rate:.1e}", speed, losses(moment.readings), _units(moment), best, _left(moment))))
+        pace = f"{moment.rows_per_second:,.0f} rows/s", f"step {moment.step:,}", f"lr {moment.rate:.1e}"
+        words = "  ".join(filter(None, (stage, losses(moment.readings), best, _units(moment), *pace)))
+        # On a narrow terminal the words give way at their end; the bar, the share and the time left stay.
+        return words[: max(self._shown.console.width - _BAR - _SHARE, 0)]
 
 
 class Lines(_Watcher):
