@@ -232,8 +232,8 @@ class StageRun:
         self.told_at, self.told_steps = now, self.steps
         readings = {n: float(v) for n, v in self.latest.items()}
         moment = Moment(
-            self.index, self.steps, self.epoch, self.done, self._seconds(), self.rows_per_second, self.optimisation.rate(self.done), readings,
-            self.active, self.units, self.stages,
+            self.index, self.steps, self.epoch, self.done, self._seconds(), self.rows_per_second, self.optimisation.rate(self.done),
+            readings, self.active, self.units, self.stages,
         )
         for hook in self.hooks:
             hook.moment(moment)
