@@ -1,7 +1,7 @@
 """The Python face: give it data, get a trained VAE."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from vaekit.core.records import Records
 from vaekit.core.system import System
 from vaekit.data import open_records
 from vaekit.faces.fitted import FittedVAE
-from vaekit.faces.preparing import BOOK, Arguments, Parts, divide, fingerprint, kind_of, prepare, seeded, sorted_arguments
+from vaekit.faces.origin import remembered, reopened
+from vaekit.faces.preparing import BOOK, Arguments, Parts, divide, kind_of, prepare, seeded, sorted_arguments
 from vaekit.faces.progress import showing
 from vaekit.operations import load_system, save_system
 from vaekit.operations.store import read_json, write_json
@@ -61,7 +62,7 @@ def fit(
     kind = kind_of(records) if kind == "auto" else kind
     told = sorted_arguments(recipe, kind, arguments)
     device_of(told.settings)
-    facts = _facts(data, records, labels, condition, validation, test, told.settings.seed)
+    facts = remembered(data, records, labels, condition, validation, test, told.settings.seed)
     made, parts = _made(records, recipe, kind, told, facts)
     if run is None:
         return _trained(made, parts, told.settings, None, False, progress, hooks)
@@ -93,7 +94,7 @@ def resume(
         raise InputError(f"{folder}: holds no run to go on with; begin one with fit")
     begun = read_json(folder / _RUN)
     facts = begun["data"]
-    records = _reopened(facts, data, labels, condition)
+    records = reopened(facts, data, labels, condition)
     told = sorted_arguments(begun["recipe"], begun["kind"], {**begun["arguments"], **handed})
     made, parts = _made(records, begun["recipe"], begun["kind"], told, facts)
     return _trained(made, parts, told.settings, folder, True, progress, hooks)
@@ -119,7 +120,7 @@ def train(
     """
     checked = Settings.checked(**settings)
     records = open_records(data, labels, condition)
-    facts = _facts(data, records, labels, condition, validation, test, checked.seed)
+    facts = remembered(data, records, labels, condition, validation, test, checked.seed)
     divided = divide(records, validation, test, checked.seed)
     parts = Parts.stored(system.modality, divided, facts)
     folder = None if run is None else Path(run)
@@ -158,20 +159,6 @@ def load(path: str | Path, *, reader: nn.Module | None = None, writer: nn.Module
     system = load_system(folder, BOOK, **handed)
     history = History.from_json(read_json(folder / _HISTORY)) if (folder / _HISTORY).exists() else History()
     return FittedVAE(system, history, read_json(folder / "system.json")["data"], None, folder)
-
-
-def held_out(fitted: FittedVAE) -> Parts:
-    """The parts of the data that a system was trained on, opened again where they are not at hand.
-
-    Raises:
-        InputError: where the data cannot be opened again, or has changed.
-    """
-    if fitted.parts is not None:
-        return Parts(**fitted.parts, facts=dict(fitted.data))
-    facts = fitted.data
-    records = _reopened(facts)
-    divided = divide(records, facts["validation"], facts["test"], facts["seed"])
-    return Parts.stored(fitted.system.modality, divided, dict(facts))
 
 
 def _made(records: Records, recipe: str, kind: str, told: Arguments, facts: dict[str, Any]) -> tuple[System, Parts]:
@@ -222,40 +209,3 @@ def _free(folder: Path) -> None:
         raise InputError(f"{folder}: already holds a run; resume it, replace it, or give another folder as run")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: holds other files; give another folder for the run")
-
-
-def _facts(data: Any, records: Records, labels: Any, condition: Any, validation: float, test: float, seed: int) -> dict[str, Any]:
-    """What a system remembers of its data, as JSON."""
-    return {
-        "source": _source(data), "rows": records.rows, "fingerprint": fingerprint(records), "validation": validation, "test": test,
-        "seed": seed, "labels": _nameable(labels), "condition": _nameable(condition), "columns": list(records.columns),
-        "condition_columns": list(records.condition_columns), "format": records.format,
-    }
-
-
-def _source(data: Any) -> str | None:
-    """Where the data can be opened again; None for values in memory."""
-    if isinstance(data, Path):
-        return str(data)
-    return data if isinstance(data, str) else None
-
-
-def _nameable(given: Any) -> Any:
-    """A label or condition as it can be asked for again: a name or names; None for values in memory."""
-    if isinstance(given, Path):
-        return str(given)
-    if isinstance(given, (list, tuple)) and all(isinstance(name, str) for name in given):
-        return list(given)
-    return given if isinstance(given, str) else None
-
-
-def _reopened(facts: Mapping[str, Any], data: Any = None, labels: Any = None, condition: Any = None) -> Records:
-    if data is None and facts.get("source") is None:
-        raise InputError("the model was trained on values in memory, which are gone: give the data")
-    given = (facts["source"], data), (facts["labels"], labels), (facts["condition"], condition)
-    records = open_records(*(before if now is None else now for before, now in given))
-    if fingerprint(records) != facts["fingerprint"]:
-        raise InputError(
-            f"{records.source}: is not the data of this run (its values, labels or condition differ): give what it was trained on"
-        )
-    return records

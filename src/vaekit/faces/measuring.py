@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -18,10 +18,10 @@ from vaekit.core.files import whole_file
 from vaekit.core.system import System, build
 from vaekit.evaluation import evaluate
 from vaekit.evaluation.report import Gallery, gather, page
-from vaekit.faces.fitted import FittedVAE
+from vaekit.faces.origin import held_out
 from vaekit.faces.preparing import BOOK, Parts
 from vaekit.operations.store import write_json
-from vaekit.training import Settings
+from vaekit.training import History, Settings
 from vaekit.training import fit as run_training
 
 __all__ = ["measured", "reported"]
@@ -34,8 +34,21 @@ _PLAIN = "autoencoder"
 _SECONDS = 180.0
 
 
+class Trained(Protocol):
+    """What is measured: a system with its history, what it remembers of its data, and its rows where they are at hand."""
+
+    system: System
+    history: History
+    data: Mapping[str, Any]
+    parts: Mapping[str, Mapping[str, Tensor]] | None
+
+    def store(self, data: Any, condition: Any = None) -> dict[str, Tensor]:
+        """A person's values as the tensors that measures read."""
+        ...
+
+
 def measured(
-    fitted: FittedVAE, data: Any = None, particles: int = 100, baseline: bool = True, seed: int = 0,
+    fitted: Trained, data: Any = None, particles: int = 100, baseline: bool = True, seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Any], Gallery]:
     """Everything that is measured, as JSON values, and everything that is shown.
@@ -52,7 +65,7 @@ def measured(
         InputError: where the data cannot be opened, has changed, or has fewer than two rows.
     """
     tell = progress if progress is not None else _silent
-    parts = _parts(fitted)
+    parts = held_out(fitted.system.modality, fitted.data, fitted.parts)
     test = parts.test if data is None else fitted.store(data)
     plain, words = _baseline(fitted, parts, tell) if baseline else (None, "left out, as asked")
 
@@ -68,7 +81,7 @@ def measured(
 
 
 def reported(
-    fitted: FittedVAE, path: Path, data: Any = None, particles: int = 100, seed: int = 0, progress: Progress | None = None
+    fitted: Trained, path: Path, data: Any = None, particles: int = 100, seed: int = 0, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Measure, and write the page with `metrics.json` beside it, each whole or not at all.
 
@@ -95,14 +108,7 @@ def _silent(doing: str, share: float) -> None:
     """The progress that nobody watches."""
 
 
-def _parts(fitted: FittedVAE) -> Parts:
-    # The face opens data for both training and measuring; it stands above this file.
-    from vaekit.faces.api import held_out
-
-    return held_out(fitted)
-
-
-def _baseline(fitted: FittedVAE, parts: Parts, tell: Progress) -> tuple[System | None, str]:
+def _baseline(fitted: Trained, parts: Parts, tell: Progress) -> tuple[System | None, str]:
     """The plain autoencoder, trained in the same way, and how it was trained; or None and why there is none."""
     system = fitted.system
     if system.recipe == _PLAIN:
@@ -124,7 +130,7 @@ def _baseline(fitted: FittedVAE, parts: Parts, tell: Progress) -> tuple[System |
     return plain, f"{_PLAIN} with the same networks, latent, settings and seed, {took:.0f} epochs{short}"
 
 
-def _settings(fitted: FittedVAE) -> Settings:
+def _settings(fitted: Trained) -> Settings:
     """The run's own settings, for as many epochs as it took."""
     given = Settings.checked(**dict(fitted.data.get("settings") or {}))
     seen = fitted.history.validations
@@ -162,7 +168,7 @@ class _Watch:
         """Nothing to say: the baseline's troubles are not the person's."""
 
 
-def _about(fitted: FittedVAE, test: Mapping[str, Tensor], data: Any, baseline: str) -> dict[str, Any]:
+def _about(fitted: Trained, test: Mapping[str, Tensor], data: Any, baseline: str) -> dict[str, Any]:
     """What the page is about, in words."""
     system, facts = fitted.system, fitted.data
     modality, versions = system.modality, f"vaekit {_version()}, torch {torch.__version__}, Python {platform.python_version()}"
