@@ -156,9 +156,12 @@ def test_early_stopping_keeps_the_best_weights():
 
 def test_the_clock_ends_a_run_and_no_measurement_is_missed():
     _, history = run(epochs=None, minutes=0.03, validations=10)
-    assert [v.progress for v in history.validations][-1] == 1.0
-    assert len(history.validations) == 10
-    assert 1.5 < history.validations[-1].seconds < 4
+    measured = [v.progress for v in history.validations]
+    assert measured[-1] == 1.0 and measured == sorted(set(measured))
+    # A step may be held up for longer than two measurements are apart; what fell due meanwhile is then measured once.
+    due = [0.0, *measured]
+    assert all(int(10 * after) > int(10 * before) for before, after in zip(due[:-1], measured)) and len(measured) >= 3
+    assert history.validations[-1].seconds > 1.5
 
 
 def test_the_default_gives_few_rows_enough_steps():
@@ -203,6 +206,17 @@ def test_only_the_parts_that_a_stage_names_learn():
     assert all(p.requires_grad for p in system.model.parameters()) and not system.model.training
     with pytest.raises(InputError, match="'encoder', which the model lacks"):
         fit(system.replace(stages=[Stage(objective, learn=("encoder",))]), feed, settings(epochs=1))
+
+
+def test_a_frozen_part_keeps_what_it_learnt_from_data():
+    system, feed = made(rows())
+    scale = system.model.likelihood.family.scale
+    fit(system, feed, settings(epochs=2))
+    before = {name: values.clone() for name, values in scale.state_dict().items()}
+    assert float(before["log_scale"]) != 0
+    stage = Stage(system.stages[0].objective, learn=("posterior", "likelihood.network"))
+    fit(system.replace(stages=[stage]), feed, settings(epochs=2))
+    assert all(torch.equal(values, before[name]) for name, values in scale.state_dict().items())
 
 
 def test_stages_share_the_budget_and_the_clock():
