@@ -15,6 +15,7 @@ from vaekit.core.choose import from_posterior, from_prior
 from vaekit.core.errors import InputError
 from vaekit.core.noise import RowNoise
 from vaekit.core.objective import Step
+from vaekit.core.schedule import Linear
 from vaekit.core.system import Book, System, build
 from vaekit.modalities import MODALITIES
 from vaekit.operations.store import load_system, save_system
@@ -183,6 +184,15 @@ def test_a_recipe_of_ones_own_is_registered_once():
             register(other)
     finally:
         RECIPES.pop("own_recipe", None)
+
+
+def test_a_schedule_is_saved_by_its_name_and_what_has_none_is_refused(tmp_path):
+    system, _ = made("real", beta=Linear(until=0.25))
+    save_system(system, tmp_path)
+    again = load_system(tmp_path, BOOK).stages[0].objective.terms[1].schedule
+    assert again == Linear(until=0.25) and system.handed == ()
+    with pytest.raises(InputError, match="beta=.* could not be written to a file"):
+        made("real", beta=torch.square)
 
 
 def test_what_is_changed_by_hand_loses_its_name(tmp_path):

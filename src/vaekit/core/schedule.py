@@ -9,7 +9,7 @@ r"""Weights that change while a stage runs: functions of `progress`, the fractio
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeAlias
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vaekit.core.errors import InputError, nearest
 
-__all__ = ["Constant", "Cosine", "Cyclic", "Linear", "Schedule", "Weight", "schedule"]
+__all__ = ["Constant", "Cosine", "Cyclic", "Linear", "Schedule", "Weight", "as_json", "schedule"]
 
 
 class Schedule(Protocol):
@@ -129,3 +129,9 @@ def schedule(weight: Weight) -> Schedule:
     if callable(weight):
         return weight
     raise InputError(f"a weight must be a finite number or a schedule ({', '.join(_NAMED)}), not {weight!r}")
+
+
+def as_json(value: Any) -> Any:
+    """A schedule of this file in its JSON form, which `schedule` reads; any other value as it is."""
+    name = type(value).__name__.lower()
+    return {"recipe": name, "arguments": asdict(value)} if _NAMED.get(name) is type(value) else value

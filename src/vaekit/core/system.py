@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from torch import nn
+
 from vaekit.core.errors import InputError, nearest
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective
+from vaekit.core.schedule import as_json
 from vaekit.core.stage import Stage
 from vaekit.core.trace import LatentModel
 
@@ -67,7 +70,7 @@ class System:
         modality: the ends that touch data.
         recipe: the name it was built by; empty = composed by hand, cannot be saved.
         arguments: the recipe's arguments, as JSON.
-        handed: names of the arguments that are not JSON, a person's own network say: they are handed in again on loading.
+        handed: names of the arguments that are a person's own networks: they are handed in again on loading.
     """
 
     model: LatentModel
@@ -93,14 +96,21 @@ def build(book: Book, recipe: str, modality: Modality, **arguments: Any) -> Syst
         book: the names that are known.
         recipe: the recipe's name.
         modality: fitted to the data.
-        arguments: the recipe's arguments, as JSON.
+        arguments: the recipe's arguments: JSON, schedules, or a person's own networks.
 
     Raises:
-        InputError: where the recipe, or an argument of it, is unknown or out of range.
+        InputError: where the recipe, or an argument of it, is unknown or out of range, or could not be written to a file.
     """
     made = book.recipe(recipe)(modality, **arguments)
-    kept = {name: value for name, value in arguments.items() if _is_json(value)}
-    return replace(made, recipe=recipe, arguments=kept, handed=tuple(name for name in arguments if name not in kept))
+    handed = tuple(name for name, value in arguments.items() if isinstance(value, nn.Module))
+    kept = {name: as_json(value) for name, value in arguments.items() if name not in handed}
+    for name, value in kept.items():
+        if not _is_json(value):
+            raise InputError(
+                f"{name}={value!r} could not be written to a file, so the system could not be loaded again: give a number, a word or a "
+                "named schedule, or compose the system by hand"
+            )
+    return replace(made, recipe=recipe, arguments=kept, handed=handed)
 
 
 def _is_json(value: Any) -> bool:

@@ -12,6 +12,7 @@ from vaekit.core.errors import InputError
 from vaekit.core.files import folders_above
 from vaekit.core.modality import Modality
 from vaekit.core.records import Records
+from vaekit.core.schedule import as_json
 from vaekit.core.system import System
 from vaekit.data import open_records
 from vaekit.faces.fitted import FittedVAE
@@ -66,7 +67,7 @@ def fit(
     made, parts = _made(records, recipe, kind, told, facts)
     if run is None:
         return _trained(made, parts, told.settings, None, False, progress, hooks)
-    kept = {name: value for name, value in arguments.items() if not isinstance(value, nn.Module)}
+    kept = {name: as_json(value) for name, value in arguments.items() if not isinstance(value, nn.Module)}
     with _begun(Path(run), {"recipe": recipe, "kind": kind, "arguments": kept, "data": facts}, replace):
         return _trained(made, parts, told.settings, Path(run), False, progress, hooks)
 
