@@ -130,7 +130,8 @@ class Step(nn.Module):
         self.model = model
         self.objective = objective
         self._opposed = any(True for _ in objective.parameters())
-        self.learners = {name: module for name, module in self.named_modules() if isinstance(module, LearnsFromData)}
+        # A frozen part is in eval mode: its buffers stay as its weights do.
+        self.learners = {name: m for name, m in self.named_modules() if isinstance(m, LearnsFromData) and m.training}
 
     def walk(self, batch: Batch) -> Trace:
         """The walk that the objective asks for."""
