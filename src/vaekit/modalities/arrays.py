@@ -15,7 +15,7 @@ from vaekit.core.modality import Modality
 from vaekit.core.records import Records
 from vaekit.modalities.affine import Affine
 from vaekit.modalities.architecture import Architecture
-from vaekit.modalities.conditions import Conditions
+from vaekit.modalities.conditions import Conditions, check_conditions
 from vaekit.parts.likelihoods import LIKELIHOODS, Likelihood
 from vaekit.parts.likelihoods.choice import Chosen, Facts, Kind, arguments_for, check, choose, facts, made
 from vaekit.parts.networks import OwnReader, OwnWriter
@@ -100,11 +100,12 @@ class ArrayModality(Modality):
         return Chosen(name, arguments, "as asked")
 
     def check(self, records: Records) -> None:
-        """Refuse values that are not finite, save gaps that are modelled.
+        """Refuse values and conditions that are not finite, save gaps that are modelled.
 
         Raises:
             InputError: where there are such; says how many and where the first is.
         """
+        check_conditions(records)
         x = records.x
         if x.dtype.kind != "f":
             return

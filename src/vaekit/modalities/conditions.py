@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from vaekit.core.errors import InputError, nearest
+from vaekit.core.records import Records
 
-__all__ = ["Conditions"]
+__all__ = ["Conditions", "check_conditions"]
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,10 @@ class Conditions:
             names: of the columns.
 
         Raises:
-            InputError: where a column has gaps or only one value.
+            InputError: where a column has only one value.
         """
         if values is not None:
-            named = list(names) or [f"condition {i + 1}" for i in range(values.shape[1])]
-            self.facts = tuple(_fitted(name, values[:, i]) for i, name in enumerate(named))
+            self.facts = tuple(_fitted(name, column) for name, column in zip(_named(values, names), values.T))
         return self
 
     def encode(self, given: Any, rows: int) -> Tensor | None:
@@ -126,10 +126,7 @@ def _as_text(value: Any) -> str:
 
 
 def _fitted(name: str, column: np.ndarray) -> _Fact:
-    # Classes named by digits are words: '7' is not more than '1'.
-    numbers = None if any(isinstance(v, str) for v in column) else _numbers(column)
-    if numbers is not None and not np.isfinite(numbers).all():
-        raise InputError(f"condition '{name}', row {int((~np.isfinite(numbers)).argmax()) + 1}: not a finite number; fill or drop that row")
+    numbers = _measured(column)
     if numbers is None or (column.dtype.kind in "iub" and len(np.unique(numbers)) <= 50):
         names = sorted({_as_text(v) for v in column}, key=lambda n: (len(n), n) if n.lstrip("-").isdigit() else (99, n))
         if len(names) < 2:
@@ -139,6 +136,31 @@ def _fitted(name: str, column: np.ndarray) -> _Fact:
     if not deviation > 0:
         raise InputError(f"condition '{name}' has only one value ({numbers[0]:g}): it cannot steer anything; leave it out")
     return _Fact(name, location=float(numbers.mean()), scale=deviation)
+
+
+def check_conditions(records: Records) -> None:
+    """Refuse conditions whose numbers are not finite.
+
+    Raises:
+        InputError: where there is one; names its column and row.
+    """
+    if records.condition is None:
+        return
+    for name, column in zip(_named(records.condition, records.condition_columns), records.condition.T):
+        numbers = _measured(column)
+        if numbers is not None and not np.isfinite(numbers).all():
+            row = records.number(int((~np.isfinite(numbers)).argmax()))
+            raise InputError(f"{records.source}: condition '{name}', row {row}: not a finite number; fill or drop that row")
+
+
+def _named(values: np.ndarray, names: Sequence[str]) -> list[str]:
+    return list(names) or [f"condition {i + 1}" for i in range(values.shape[1])]
+
+
+def _measured(column: np.ndarray) -> np.ndarray | None:
+    """A column's numbers; None where it holds words: classes named by digits are words, '7' is not more than '1'."""
+    words = column.dtype.kind not in "buif" and any(isinstance(v, str) for v in column)
+    return None if words else _numbers(column)
 
 
 def _numbers(column: np.ndarray) -> np.ndarray | None:
@@ -159,4 +181,7 @@ def _encoded(fact: _Fact, column: np.ndarray) -> Tensor:
     numbers = _numbers(column)
     if numbers is None:
         raise InputError(f"condition '{fact.name}' is a number in the training rows, not {column[0]!r}")
+    if not np.isfinite(numbers).all():
+        first = int((~np.isfinite(numbers)).argmax())
+        raise InputError(f"condition '{fact.name}': value {first + 1} is {numbers[first]}: give a finite number")
     return torch.from_numpy((numbers - fact.location) / fact.scale).float().unsqueeze(1)
