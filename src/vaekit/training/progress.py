@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["Hook", "History", "Moment", "Validation"]
+__all__ = ["Hook", "History", "Moment", "Validation", "told"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class History:
         validations: measurements on held-out rows.
         notes: what happened, in words: a step halved, an early stop.
         best: the lowest watched value of the last stage.
-        settings: what was decided for this machine: device, precision, compiled or not.
+        machine: what was decided for this machine: device, precision, compiled or not.
     """
 
     validations: list[Validation] = field(default_factory=list)
