@@ -194,9 +194,9 @@ def test_a_condition_that_is_not_finite_is_named_by_its_row_in_the_source(wrong)
     modality = MODALITIES["vector"]().fit(rows)
     spoilt = replace(rows, condition=np.where(rows.condition == 4, wrong, rows.condition)).take(np.array([0, 4]))
     for refuse in (modality.check, modality.store, MODALITIES["vector"]().fit):
-        with pytest.raises(InputError, match="people.csv: condition 'age', row 5: not a finite number"):
+        with pytest.raises(InputError, match=r"people\.csv: condition 'age', row 5: not a finite number"):
             refuse(spoilt)
-    with pytest.raises(InputError, match="condition 'age': value 2 is (nan|inf)"):
+    with pytest.raises(InputError, match=r"condition 'age': value 2 is (nan|inf)"):
         modality.condition([1.0, wrong], 2)
 
 

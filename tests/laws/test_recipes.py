@@ -191,7 +191,7 @@ def test_a_schedule_is_saved_by_its_name_and_what_has_none_is_refused(tmp_path):
     save_system(system, tmp_path)
     again = load_system(tmp_path, BOOK).stages[0].objective.terms[1].schedule
     assert again == Linear(until=0.25) and system.handed == ()
-    with pytest.raises(InputError, match="beta=.* could not be written to a file"):
+    with pytest.raises(InputError, match=r"beta=.* could not be written to a file"):
         made("real", beta=torch.square)
 
 

@@ -131,7 +131,7 @@ class Step(nn.Module):
         self.objective = objective
         self._opposed = any(True for _ in objective.parameters())
         # A frozen part is in eval mode: its buffers stay as its weights do.
-        self.learners = {name: m for name, m in self.named_modules() if isinstance(m, LearnsFromData) and m.training}
+        self.learners = {name: m for name, m in self.named_modules() if m.training and isinstance(m, LearnsFromData)}
 
     def walk(self, batch: Batch) -> Trace:
         """The walk that the objective asks for."""

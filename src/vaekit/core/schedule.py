@@ -9,7 +9,7 @@ r"""Weights that change while a stage runs: functions of `progress`, the fractio
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import torch
@@ -134,4 +134,4 @@ def schedule(weight: Weight) -> Schedule:
 def as_json(value: Any) -> Any:
     """A schedule of this file in its JSON form, which `schedule` reads; any other value as it is."""
     name = type(value).__name__.lower()
-    return {"recipe": name, "arguments": asdict(value)} if _NAMED.get(name) is type(value) else value
+    return {"recipe": name, "arguments": vars(value).copy()} if _NAMED.get(name) is type(value) else value

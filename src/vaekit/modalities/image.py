@@ -94,16 +94,17 @@ class Image(ArrayModality):
 
     def matching(self, records: Records) -> Records:
         """The images, where their size and the range of their brightness are those that were fitted."""
-        found = self.shape_of(records)
-        if found != self.event:
-            wanted, given = (f"{h} x {w} in {c} channel{'s' * (c > 1)}" for h, w, c in (self.event, found))
+        shape = self.shape_of(records)
+        if shape != self.event:
+            wanted, given = (f"{h} x {w} in {c} channel{'s' * (c > 1)}" for h, w, c in (self.event, shape))
             raise InputError(f"{records.source}: images are {given}, but the model was trained on {wanted}: resize or convert them")
         worth, top = float(self.adapter.scale.reshape(-1)[0]), float(np.nanmax(records.x, initial=0))
+        found = f"{records.source}: pixels end at {top:g}, but the model was trained on"
         # Read by the other scale, pixels would be all dark or all bright, and no likelihood would object.
         if worth > 1 and records.x.dtype.kind == "f" and np.dtype(self.adapter.dtype).kind in "iu" and 0 < top <= 1:
-            raise InputError(f"{records.source}: pixels end at {top:g}, but the model was trained on 0..{worth:g}: multiply them by {worth:g}")
+            raise InputError(f"{found} 0..{worth:g}: multiply them by {worth:g}")
         if self.binarise and worth == 1 < top:
-            raise InputError(f"{records.source}: pixels reach {top:g}, but the model was trained on [0, 1]: divide them by their largest value")
+            raise InputError(f"{found} [0, 1]: divide them by their largest value")
         return records
 
     def reading(self, architecture: Architecture, grid: bool) -> nn.Module:
