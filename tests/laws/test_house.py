@@ -1,6 +1,6 @@
 """Laws of the house: who may import whom, how long things may be, and what is never done. Read with `ast`; nothing is run.
 
-Lengths are lines that are not blank, of a file or a room; a recipe's are its code, its docstring left out.
+A file's and a function's length counts all lines; the core's, those that are not blank; a recipe's, its code without its docstring.
 """
 
 import ast

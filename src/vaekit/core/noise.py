@@ -2,8 +2,7 @@ r"""Uniform noise that belongs to a row, so that a score does not depend on orde
 
 Each row's bytes are hashed to 64 bits, h = sum_i w_i x_i mod 2^64 (exact in integers, so no rounding enters), and element j of
 the row's noise is u_j = (top 23 bits of mix(k + j g) + 1/2) / 2^23, with k = mix(h + name + seed) and `mix` the finaliser of SplitMix64
-(Steele, Lea, Flood 2014). Equal rows
-have equal noise; different rows have independent noise.
+(Steele, Lea, Flood 2014). Equal rows have equal noise; different rows have independent noise.
 """
 
 import zlib

@@ -2,7 +2,8 @@ r"""An exponential moving average of the weights.
 
     a <- d a + (1 - d) w,   d = min(decay^8, (1 + n) / (10 + n)) at move n          (Polyak, Juditsky 1992)
 
-It moves every 8 steps, with the decay to that power: the same average, at a fraction of the memory traffic.
+It moves every 8 steps, with the decay to that power: nearly the same average, at a fraction of the memory traffic. Buffers are not
+averaged: one that learns from data is a moving mean already.
 """
 
 from collections.abc import Sequence

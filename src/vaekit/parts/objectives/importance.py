@@ -23,7 +23,8 @@ class ImportanceBound(Term):
 
     Arguments:
         particles: k, draws a row.
-        doubly_reparameterised: use the DReG gradient for the encoder.
+        doubly_reparameterised: use the DReG gradient for the encoder; it reweights all that comes back through z, so that no other
+            term of the objective may read z.
         weight: a number, a schedule, or a schedule's JSON form.
 
     Raises:

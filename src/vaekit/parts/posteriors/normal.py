@@ -1,7 +1,7 @@
 r"""q(z|x) = N(z; m(x), diag s(x)^2).
 
 The log-scale is soft-clamped, log s = c tanh(r / c), so that no step can make a posterior collapse to a point or explode
-(c = 6: s between e^-6 and e^6), with a gradient everywhere. (Kingma, Welling 2013, arXiv:1312.6114)
+(c = 6: s between e^-6 and e^6). (Kingma, Welling 2013, arXiv:1312.6114)
 """
 
 import torch
