@@ -106,7 +106,9 @@ def _train(
     precision = str(fabric._precision.precision)
     history.machine = {"device": fabric.device.type, "devices": fabric.world_size, "precision": precision, "compiled": compiled}
     shares = sum(stage.share for stage in system.stages)
-    with Interrupt() as interrupt, torch.random.fork_rng():
+    # Named, since with several in the machine torch would warn at every run that it looks after all of them.
+    devices = [fabric.device] if fabric.device.type == "cuda" else []
+    with Interrupt() as interrupt, torch.random.fork_rng(devices):
         torch.manual_seed(settings.seed + 7919 * fabric.global_rank)
         for index, stage in enumerate(system.stages):
             if saved is not None and index < saved[1]["stage"]:

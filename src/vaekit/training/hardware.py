@@ -71,7 +71,8 @@ def suited_threads(step: Step, batch: Batch) -> Iterator[None]:
         batch: rows of the size it is run on.
     """
     before = torch.get_num_threads()
-    with torch.no_grad(), torch.random.fork_rng(), FlopCounterMode(display=False) as counter:
+    devices = [batch.x.device] if batch.x is not None and batch.x.device.type == "cuda" else []
+    with torch.no_grad(), torch.random.fork_rng(devices), FlopCounterMode(display=False) as counter:
         # The terms are left out: one may count its calls, and what it does is little beside the networks.
         step.walk(batch).log_likelihood.sum()
     if batch.x is not None and batch.x.device.type == "cpu" and counter.get_total_flops() < _OPERATIONS_THAT_PAY:

@@ -1,8 +1,8 @@
 r"""A person's own encoder or decoder, as the two ends of a VAE.
 
 An own encoder maps images `(N, channels, height, width)` or vectors `(N, columns)` to features `(N, width)`; an own decoder maps
-`(N, latent)` to features of any shape. An encoder gets zeros in the model's space where a row has gaps. What they put out is made into parameters by a linear head, or is taken as the parameters
-themselves where the numbers fit exactly.
+`(N, latent)` to features of any shape. An encoder gets zeros in the model's space where a row has gaps. What they put out is made
+into parameters by a linear head, or is taken as the parameters themselves where the numbers fit exactly.
 """
 
 from collections.abc import Sequence
