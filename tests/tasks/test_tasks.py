@@ -89,6 +89,14 @@ def test_a_score_and_an_encoding_belong_to_the_row(case):
     assert np.allclose(codes.sample, np.concatenate([p.sample for p in parts]), atol=1e-6)
 
 
+def test_what_stands_in_a_gap_reaches_neither_a_score_nor_an_encoding():
+    system, rows = made("gaps")
+    other = {**rows, "x": torch.where(rows["observed"], rows["x"], torch.full((), 77.0))}
+    assert not torch.equal(rows["x"], other["x"])
+    assert np.array_equal(score(system, rows, 5).nats, score(system, other, 5).nats)
+    assert np.array_equal(encode(system, rows).sample, encode(system, other).sample)
+
+
 def test_a_score_is_the_log_mean_of_its_weights_whatever_the_blocks():
     system, rows = made("numbers")
     found = score(system, rows, 70)

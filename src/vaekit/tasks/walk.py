@@ -119,9 +119,11 @@ def noise_of(batch: Batch, seed: int) -> RowNoise:
     Raises:
         ValueError: where the batch has no x.
     """
-    if batch.x is None:
+    x, _, _ = batch.evidence
+    if x is None:
         raise ValueError("a batch without x has no rows to key noise by")
-    return RowNoise(batch.x, seed)
+    # Gaps filled: what stands in a cell that was not seen must not reach a score, not even through its noise.
+    return RowNoise(x[0], seed)
 
 
 def value(likelihood: Distribution, mean: bool) -> Tensor:
