@@ -126,9 +126,10 @@ def measure(options: Any, record: Record) -> None:
     whole = found.rows == test.rows and options.importance >= _IMPORTANCE
     # 5 particles are the recipe's own default.
     particles = recipe_arguments.get("particles", 5) if options.recipe == "iwae" else None
+    machine = ", ".join(f"{name} {value}" for name, value in history.machine.items())
     how = (
         f"{options.recipe}, dynamic MNIST, {data.rows - _VALIDATION:,} training images, {last.epoch:.0f} epochs "
-        f"in {settings.minutes:g} min of training ({torch.get_num_threads()} threads, {', '.join(f'{n} {v}' for n, v in history.machine.items())}); "
+        f"in {settings.minutes:g} min of training ({torch.get_num_threads()} threads, {machine}); "
         f"{options.importance:,} importance samples, test pixels drawn once; "
         f"{json.dumps({**recipe_arguments, **training})}"
     )
