@@ -1,6 +1,6 @@
 """A small run that a test can afford, and the same as a program, so that a test can kill it.
 
-    python small.py FOLDER [devices]        train, resume what FOLDER holds, write the weights to FOLDER/end.safetensors
+    python small.py FOLDER [devices [width]]        train, resume what FOLDER holds, write the weights to FOLDER/end.safetensors
 """
 
 import sys
@@ -52,10 +52,12 @@ def made(
     return build(Book(RECIPES, MODALITIES), recipe, modality, **{"latent": 2, "hidden": (16,), **arguments}), feed
 
 
-def run(folder: Path | None = None, resume: bool = False, hooks: Sequence[Hook] = (), **settings: Any) -> tuple[System, History]:
+def run(
+    folder: Path | None = None, resume: bool = False, hooks: Sequence[Hook] = (), width: int = 16, **settings: Any
+) -> tuple[System, History]:
     """The small run, from its start or from the folder's checkpoint."""
     chosen = Settings.checked(**{**SETTINGS, **settings})
-    system, feed = made(rows(), batch=chosen.batch)
+    system, feed = made(rows(), batch=chosen.batch, hidden=(width,))
     return system, fit(system, feed, chosen, folder, resume, hooks)
 
 
@@ -64,11 +66,11 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_tensors(folder / "end.safetensors")[0]
 
 
-def main(folder: Path, devices: int) -> int:
+def main(folder: Path, devices: int = 1, width: int = 16) -> int:
     """The program; 0 = done, 1 = failed, 130 = interrupted."""
     torch.set_num_threads(1)
     try:
-        system, history = run(folder, resume=True, devices=devices, batch=32 // devices)
+        system, history = run(folder, resume=True, devices=devices, batch=32 // devices, width=width)
     except KeyboardInterrupt:
         return 130
     except WorkFailed as failure:
@@ -79,4 +81,4 @@ def main(folder: Path, devices: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1))
+    sys.exit(main(Path(sys.argv[1]), *map(int, sys.argv[2:])))

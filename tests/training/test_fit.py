@@ -243,3 +243,11 @@ def test_settings_name_what_is_wrong():
         if torch.cuda.is_available():
             pytest.skip("this machine has that device")
         run(device="cuda")
+
+
+def test_a_short_run_measures_weights_that_have_moved():
+    system, history = run(average=0.999, epochs=1, validations=8)
+    start, _ = made(rows())
+    bounds = [found.held_out["elbo"] for found in history.validations]
+    assert len(bounds) == len(set(bounds)) == 8
+    assert all(not torch.equal(a, b) for a, b in zip(system.model.parameters(), start.model.parameters()))

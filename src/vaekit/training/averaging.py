@@ -2,8 +2,9 @@ r"""An exponential moving average of the weights.
 
     a <- d a + (1 - d) w,   d = min(decay^8, (1 + n) / (10 + n)) at move n          (Polyak, Juditsky 1992)
 
-It moves every 8 steps, with the decay to that power: nearly the same average, at a fraction of the memory traffic. Buffers are not
-averaged: one that learns from data is a moving mean already.
+It moves every 8 steps, with the decay to that power: nearly the same average, at a fraction of the memory traffic; in a run so short
+that it is measured more often than that, at every step (8 is then 1). Buffers are not averaged: one that learns from data is a moving
+mean already.
 """
 
 from collections.abc import Sequence
@@ -22,19 +23,21 @@ class Average:
     Arguments:
         parameters: those that train.
         decay: d; 0 = the average is the weights themselves.
+        between: steps from one measurement of it to the next: each shall find that it has moved.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], decay: float):
+    def __init__(self, parameters: Sequence[nn.Parameter], decay: float, between: float = _EVERY):
         self.parameters = list(parameters)
         self.decay = decay
+        self.every = _EVERY if between >= _EVERY else 1
         self.values = [p.detach().clone() for p in self.parameters] if decay else []
 
     def after_step(self, steps: int) -> None:
         """Move the average after this many steps of the run."""
-        if self.decay and steps % _EVERY == 0:
+        if self.decay and steps % self.every == 0:
             # The start counts moves, not steps: counted in steps, a short run would end with an average that still holds its beginning.
-            moves = steps // _EVERY
-            decay = min(self.decay**_EVERY, (1 + moves) / (10 + moves))
+            moves = steps // self.every
+            decay = min(self.decay**self.every, (1 + moves) / (10 + moves))
             with torch.no_grad():
                 torch._foreach_lerp_(self.values, [p.detach() for p in self.parameters], 1 - decay)
 

@@ -3,19 +3,19 @@
 import copy
 import logging
 import signal
+import tempfile
 import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 
 from vaekit.core.errors import InputError, WorkFailed
 from vaekit.core.system import System
-from vaekit.training.archive import load_tensors
+from vaekit.training.archive import load_tensors, save_tensors
 from vaekit.training.budget import Budget
 from vaekit.training.hardware import compiles, device_of, precision_of
 from vaekit.training.interrupt import Interrupt
@@ -58,13 +58,16 @@ def fit(
     if settings.devices == 1:
         return _train(fabric, system, feed, settings, folder, resume, hooks)
     # Ctrl-C reaches every process: those that train save and end, and this one waits for them.
-    with Interrupt(signal.SIGINT):
-        outcome, weights = fabric.launch(partial(_in_each_process, work=(system, feed, settings, folder, resume, hooks)))
-    if isinstance(outcome, BaseException):
-        raise outcome
-    system.model.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+    with Interrupt(signal.SIGINT), tempfile.TemporaryDirectory() as between:
+        # By a file: what is sent through a pipe is read only after the processes have ended, and a full pipe does not let them end.
+        answer = Path(between) / "answer.safetensors"
+        stopped = fabric.launch(partial(_in_each_process, answer=answer, work=(system, feed, settings, folder, resume, hooks)))
+        if stopped is not None:
+            raise stopped
+        weights, history = load_tensors(answer)
+    system.model.load_state_dict(weights)
     _finished(system)
-    return History.from_json(outcome)
+    return History.from_json(history)
 
 
 def _fabric(device: str, settings: Settings) -> Fabric:
@@ -74,17 +77,18 @@ def _fabric(device: str, settings: Settings) -> Fabric:
         return Fabric(accelerator=device, devices=settings.devices, strategy=strategy, precision=precision_of(settings, device))  # type: ignore[arg-type]
 
 
-def _in_each_process(fabric: Fabric, work: tuple[Any, ...]) -> tuple[dict[str, Any] | BaseException, dict[str, np.ndarray]]:
-    """What every process of a run on several devices does; the first one's answer is the run's, an error that speaks to a person too."""
+def _in_each_process(fabric: Fabric, answer: Path, work: tuple[Any, ...]) -> BaseException | None:
+    """What every process of a run on several devices does; the first one writes the answer, or returns an error that speaks to a person."""
     torch.set_num_threads(max(torch.get_num_threads() // fabric.world_size, 1))
     # Weights arrive in memory that all processes share: each needs its own.
     system = copy.deepcopy(work[0])
     try:
         history = _train(fabric, system, *work[1:])
+        if fabric.is_global_zero:
+            save_tensors(answer, system.model.state_dict(), history.to_json())
     except (InputError, WorkFailed, KeyboardInterrupt) as stopped:
-        return stopped, {}
-    # Copied as numbers: a tensor would be sent as a handle to memory that is gone when its process is.
-    return history.to_json(), {n: v.cpu().numpy() for n, v in system.model.state_dict().items()}
+        return stopped
+    return None
 
 
 def _finished(system: System) -> None:

@@ -63,7 +63,8 @@ class StageRun:
         self.parameters = self.stage.prepare(system.model)
         self.step = Step(system.model, self.stage.objective).to(fabric.device)
         self.optimisation = Optimisation(self.step, settings)
-        self.average = Average(self.parameters, settings.average)
+        between = float("inf") if budget.steps is None else budget.steps / settings.validations
+        self.average = Average(self.parameters, settings.average, between)
         module: torch.nn.Module = torch.compile(self.step, dynamic=False) if compiled else self.step  # type: ignore[assignment]
         self.forward: Callable[..., Any] = fabric.strategy.setup_module(module) if fabric.world_size > 1 else module
         self.epoch = self.within = self.steps = self.failures = self.since_best = 0
