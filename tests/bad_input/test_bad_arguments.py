@@ -35,6 +35,7 @@ def table(tmp_path):
         (("--set", "gaps=maybe"), ("gaps must be true or false, not 'maybe'",)),
         (("--set", "beta=much"), ("weight", "'much'")),
         (("--set", "validation=1"), ("validation=1", "below 1")),
+        (("--set", "validation=0"), ("validation=0", "above 0")),
         (("--set", "test=few"), ("test must be a number, not 'few'",)),
         (("--set", "reader=x"), ("reader must be a network", "from Python")),
         (("--set", "likelihood.name=normal", "--set", "likelihood.scal=1"), ("'normal'", "'scal'")),

@@ -148,6 +148,7 @@ def test_the_label_as_condition(tmp_path):
         assert records.condition.tolist() == [["3"], ["5"]] and records.columns == ("a",)
     np.savez(tmp_path / "a.npz", x=VALUES, label=[1, 0, 1])
     assert open_records(tmp_path / "a.npz", condition="label").condition.tolist() == [["1"], ["0"], ["1"]]
+    assert open_records(tmp_path / "a.npz", labels="label").label.tolist() == open_records(tmp_path / "a.npz").label.tolist()
 
 
 def test_numeric_condition_is_float64():

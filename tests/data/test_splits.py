@@ -18,7 +18,7 @@ def test_every_row_once_and_no_part_empty(seed):
     validation, test = draw.uniform(0.01, 0.45, 2)
     label = draw.integers(-1, classes, rows) if classes else None
     made = parts(split(int(rows), label, validation, test, seed))
-    assert all(len(part) for part in made)
+    assert all(len(part) for part in made) and len(made[2]) >= min(2, rows - 2)
     np.testing.assert_array_equal(np.sort(np.concatenate(made)), np.arange(rows))
     assert all((np.diff(part) > 0).all() for part in made)
 

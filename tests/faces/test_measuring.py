@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import vaekit as vk
+from vaekit.core.errors import InputError
 from vaekit.faces.measuring import measured
 
 IMAGES = load_digits().images[:200].astype(np.uint8)
@@ -71,3 +72,10 @@ def test_a_saved_model_whose_data_is_gone_needs_it_again(tmp_path):
     with pytest.raises(vk.InputError, match="give the data"):
         vk.load(tmp_path).report(tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
+
+
+def test_without_held_out_rows_data_is_asked_for():
+    model = fitted(test=0)
+    with pytest.raises(InputError, match=r"no rows were held out .* give data"):
+        model.evaluate()
+    assert model.evaluate(IMAGES[:20], particles=2, baseline=False)["likelihood"]["figures"]

@@ -37,7 +37,7 @@ def open_records(data: Any, labels: Any = None, condition: Any = None, columns: 
         data: a path, a name of the catalogue (a file of the same name is `./name`), a numpy array, a torch tensor, a pandas or
             polars frame, or `Records`. Images have their channels last or, where it is plain to see, first.
         labels: a column of the table or an array of the `.npz`, a path (csv or parquet of one column, npy, idx, or txt with one a
-            line), or values; None = those that come with the data (sub-folders; the arrays y, labels or label), if any.
+            line), or values; None or `"label"` = those that come with the data (sub-folders; the arrays y, labels or label), if any.
         condition: columns of the table, `"label"` for the label, a path, values `(N,)` or `(N, facts)`, or a frame; None = none.
         columns: the columns of a table that are x, in this order; others are passed over. None = all that are neither labels nor condition.
 
@@ -48,8 +48,9 @@ def open_records(data: Any, labels: Any = None, condition: Any = None, columns: 
         InputError: where the data cannot be read or does not fit together; says where and what to do.
     """
     opened = _opened(data)
-    labels = opened.labels if labels is None else labels
-    of_label = isinstance(condition, str) and condition == "label" and "label" not in opened.names
+    unnamed = "label" not in opened.names
+    labels = opened.labels if labels is None or (unnamed and opened.labels is not None and _says_label(labels)) else labels
+    of_label = unnamed and _says_label(condition)
     # Names are looked up before any value is read, so that a misspelt one is what the message speaks of.
     label_columns = None if labels is None else _columns(opened, labels, "labels")
     facts = None if condition is None or of_label else _columns(opened, condition, "condition")
@@ -111,6 +112,10 @@ def _from_path(path: Path) -> Arrays | Table:
         case other:
             kind = f"a {other} file" if path.suffix else "a file without a suffix"
             raise InputError(f"{path}: {kind} is no data; give .npy, .npz, .csv, .parquet, .idx, .idx.gz or a folder of images")
+
+
+def _says_label(given: Any) -> bool:
+    return isinstance(given, str) and given == "label"
 
 
 def _named(opened: Arrays | Table, given: Any) -> tuple[str, ...]:

@@ -16,6 +16,10 @@ from vaekit.core.errors import InputError
 __all__ = ["Splits", "split"]
 
 
+# Of test and validation rows: measuring shows how rows differ, for which it takes two.
+_LEAST = (2, 1)
+
+
 @dataclass(frozen=True)
 class Splits:
     """Row positions of each part, ascending int64."""
@@ -36,7 +40,7 @@ def split(rows: int, label: np.ndarray | None = None, validation: float = 0.1, t
         seed: the same seed gives the same parts on every machine.
 
     Returns:
-        The parts; one that was asked for is never empty.
+        The parts; one that was asked for is never empty, and the test part has 2 rows wherever there are 4 or more.
 
     Raises:
         InputError: where a fraction is not in [0, 1), no row is left to train on, or the labels do not fit.
@@ -62,10 +66,11 @@ def split(rows: int, label: np.ndarray | None = None, validation: float = 0.1, t
 
 
 def _counts(rows: int, *fractions: float) -> list[int]:
-    counts = [max(1, round(rows * fraction)) if fraction else 0 for fraction in fractions]
-    # Rounding up must leave a row to train on; the larger part gives way.
+    """Rows to test and to validate on."""
+    counts = [max(least, round(rows * fraction)) if fraction else 0 for least, fraction in zip(_LEAST, fractions)]
+    # Rounding up must leave a row to train on; the part that is furthest above its least gives way.
     while sum(counts) >= rows:
-        counts[int(np.argmax(counts))] -= 1
+        counts[int(np.argmax(np.subtract(counts, _LEAST)))] -= 1
     return counts
 
 

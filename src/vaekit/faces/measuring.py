@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from vaekit.core.errors import InputError
 from vaekit.core.files import whole_file
 from vaekit.core.system import System, build
 from vaekit.evaluation import evaluate
@@ -66,6 +67,8 @@ def measured(
     """
     tell = progress if progress is not None else _silent
     parts = held_out(fitted.system.modality, fitted.data, fitted.parts)
+    if data is None and not len(parts.test["x"]):
+        raise InputError("no rows were held out to measure on (test=0): give data, or train with a share above 0")
     test = parts.test if data is None else fitted.store(data)
     plain, words = _baseline(fitted, parts, tell) if baseline else (None, "left out, as asked")
 

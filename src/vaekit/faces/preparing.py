@@ -194,6 +194,8 @@ def divide(records: Records, validation: float, test: float, seed: int) -> tuple
     """
     for name, share in (("validation", validation), ("test", test)):
         _of_its_type(name, share, float)
+    if validation == 0:
+        raise InputError("validation=0: the weights to keep are chosen on rows that are held out; give a share above 0, such as 0.05")
     if records.rows < 4:
         held = f"{records.rows} row{'s' * (records.rows != 1)}"
         raise InputError(f"{records.source}: holds {held}; a model needs at least 4 to learn from and be measured on")

@@ -138,7 +138,7 @@ class ArrayModality(Modality):
         """
         records = self.matching(records)
         self.check(records)
-        if self.preset is None and self.domain_name != "real":
+        if records.rows and self.preset is None and self.domain_name != "real":
             # New rows are read with the scale that was fitted, whatever scale they suggest themselves.
             seen = _with_worth(facts(records.x, self.kind, records.columns, records.position), float(self.adapter.scale.reshape(-1)[0]))
             check(self.likelihood, self.likelihood_arguments, seen, records.source)
