@@ -66,6 +66,11 @@ def test_values_that_are_not_finite_are_counted_and_the_first_is_named(vae, tmp_
     assert "gaps" not in line
 
 
+def test_a_constant_column_of_counts(vae, tmp_path):
+    (tmp_path / "c.csv").write_text("always,visits\n" + "".join(f"1,{7 * i % 90}\n" for i in range(60)), "utf-8")
+    vae.refused("fit", "c.csv", names=("c.csv", "column 'always'", "one value only (1)", "drop it", "constant=keep"))
+
+
 def test_a_constant_column(vae, tmp_path):
     GOOD.assign(scale=3.0).to_csv(tmp_path / "m.csv", index=False)
     vae.refused("fit", "m.csv", names=("m.csv", "column 'scale'", "one value only (3)", "drop it", "constant=keep"))

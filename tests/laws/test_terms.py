@@ -238,3 +238,9 @@ def test_a_point_has_no_bound_and_says_so():
     for ask in (trace.log_weight, lambda: ImportanceBound(1)(trace)):
         with pytest.raises(TypeError, match="no density"):
             ask()
+
+
+@pytest.mark.parametrize("capacity", [-3.0, Linear(0.0, -3.0), {"recipe": "linear", "arguments": {"start": -1.0}}])
+def test_a_negative_capacity_is_refused(capacity):
+    with pytest.raises(InputError, match="capacity must be 0 or more nats"):
+        KL(capacity=capacity)

@@ -54,15 +54,19 @@ class Vector(ArrayModality):
         return Affine(standardise=real, worth=worth)
 
     def input_scale(self, records: Records) -> tuple[np.ndarray, np.ndarray]:
-        """Each column's mean and deviation in the model's space; refuses a column of one value, whose density has no limit."""
+        """Each column's mean and deviation in the model's space; refuses a column of one value.
+
+        Nothing can be learnt from it, and a density of it has no limit. A column of bits is left alone: one that is never set among
+        these rows is common.
+        """
         x = records.x
         low, high = (f(x, axis=0) for f in ((np.nanmin, np.nanmax) if x.dtype.kind == "f" else (np.min, np.max)))
         same = low == high
-        if same.any() and self.constant == "refuse" and self.domain_name == "real":
+        if same.any() and self.constant == "refuse" and self.domain_name != "binary":
             first = int(same.argmax())
             name = repr(records.columns[first]) if records.columns else str(first + 1)
             raise InputError(
-                f"{records.source}: column {name} has one value only ({x[0, first]:g}) in all {len(x)} rows: "
+                f"{records.source}: column {name} has one value only ({low[first]:g}) in all {len(x)} rows: "
                 "drop it, or keep it with constant=keep"
             )
         if self.domain_name == "real":

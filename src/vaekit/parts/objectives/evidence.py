@@ -45,7 +45,7 @@ class KL(Term):
         capacity: C, nats: a number or a schedule at which the rate's mean over the batch is held; None = no capacity.
 
     Raises:
-        InputError: where free_bits is negative.
+        InputError: where free_bits, or the capacity at either end of its schedule, is negative.
     """
 
     def __init__(self, weight: Weight = 1.0, free_bits: float = 0.0, capacity: Weight | None = None):
@@ -54,6 +54,9 @@ class KL(Term):
             raise InputError(f"free_bits must be 0 or more nats a coordinate, not {free_bits}")
         self.rate: Callable[[Trace], Tensor] = partial(_floored_rate, floor=free_bits) if free_bits else Trace.kl
         self.capacity = None if capacity is None else schedule(capacity)
+        ends = [] if self.capacity is None else [float(self.capacity(torch.tensor(end))) for end in (0.0, 1.0)]
+        if any(end < 0 for end in ends):
+            raise InputError(f"capacity must be 0 or more nats, not {min(ends):g}")
 
     def forward(self, trace: Trace) -> Tensor:
         """The rate, floored and held where asked, nats."""
