@@ -1,15 +1,15 @@
 r"""q(z|x) = N(z; m(x), diag s(x)^2).
 
-The log-scale is soft-clamped, log s = c tanh(r / c), so that no step can make a posterior collapse to a point or explode
-(c = 6: s between e^-6 and e^6). (Kingma, Welling 2013, arXiv:1312.6114)
+The log-scale is soft-clamped between -6 and 6, so that no step can make a posterior collapse to a point or explode.
+(Kingma, Welling 2013, arXiv:1312.6114)
 """
 
-import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 from torch.distributions import Normal as _Normal
 
 from vaekit.core.conditional import Family
+from vaekit.parts.distributions import soft_clamp
 
 __all__ = ["Normal"]
 
@@ -32,5 +32,5 @@ class Normal(Family):
     def forward(self, raw: Tensor) -> Distribution:
         """The posterior, batch shape `(S, B)`, event `(*positions, latent)`."""
         location, log_scale = raw.chunk(2, dim=-1)
-        scale = torch.exp(_BOUND * torch.tanh(log_scale / _BOUND))
+        scale = soft_clamp(log_scale, -_BOUND, _BOUND).exp()
         return Independent(_Normal(location, scale, validate_args=False), self.axes, validate_args=False)
