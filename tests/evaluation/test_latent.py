@@ -67,6 +67,27 @@ def test_the_collapsed_is_called_collapsed():
     assert abs(found.rate) < 1e-6 and abs(found.use) < 1e-6
 
 
+def with_rate(rate: float, width: int = 4, active: int = 4) -> Latents:
+    """Measures of a latent whose units all count as active, at this rate in all."""
+    used = np.arange(width) < active
+    return Latents(
+        kl=np.where(used, max(rate / active, 0.011), 0.0), variance_of_means=np.where(used, 0.02, 0.0), aggregate_mean=np.zeros(width),
+        aggregate_spread=np.ones(width), rate=rate, mutual_information=rate, use=rate, dense=True, rows=100, seed=0,
+    )
+
+
+@pytest.mark.parametrize(("rate", "told", "name"), [(0.01, "0.010", "collapsed"), (0.09, "0.090", "collapsed"), (0.11, "0.11", "healthy")])
+def test_a_rate_of_next_to_nothing_is_a_collapse_whatever_the_units_count(rate, told, name):
+    judged = verdict(with_rate(rate))
+    assert judged.name == name and f"{told} nats a row" in " ".join(judged.sentences)
+    assert judged.sentences[0].startswith("4 of 4 latent dimensions carry information")
+
+
+def test_a_rate_is_told_to_two_digits_below_one_and_to_a_tenth_above():
+    assert [f"rate of {told} nats a row" in verdict(with_rate(rate)).sentences[0]
+            for rate, told in ((0.5, "0.50"), (0.996, "1.0"), (12.34, "12.3"))] == [True] * 3
+
+
 def test_half_collapsed_is_told_with_its_number():
     back, spread = np.zeros((5, 3)), np.ones(5)
     # One coordinate in use, and its posterior the true one of x_1 = z_1 + 0.5 e.

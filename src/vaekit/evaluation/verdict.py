@@ -9,6 +9,8 @@ __all__ = ["Verdict", "verdict"]
 
 _USED = 0.25
 _OFF = 0.25
+# Nats a row: below it, the decoder cannot tell one row from another, however many units count as active.
+_TOLD = 0.1
 _WARM_UP = 'a warm-up of the rate with free bits: beta={"recipe": "linear", "arguments": {"until": 0.2}}, free_bits=0.1'
 
 
@@ -39,7 +41,7 @@ def verdict(found: Latents) -> Verdict:
     | rule | name |
     | --- | --- |
     | the posterior has no density | point code |
-    | no unit is active | collapsed |
+    | no unit is active, or the whole rate < 0.1 nats | collapsed |
     | use < rate / 4 | ignores the latent |
     | moment mismatch > 1/4 nat an active unit | overspent |
     | fewer than half of the units are active | partly collapsed |
@@ -50,29 +52,36 @@ def verdict(found: Latents) -> Verdict:
     """
     active, width = int(found.active.sum()), found.width
     units = f"{active} of {width} latent dimensions {'carries' if active == 1 else 'carry'} information"
-    use = f"a row is explained {found.use:.1f} nats better by its own latent than by another row's"
+    use = f"a row is explained {_nats(found.use)} nats better by its own latent than by another row's"
     if not found.dense:
         return Verdict("point code", "none", (
             f"The code is a point, not a distribution: it has no rate, no likelihood bound and no prior to draw from; {units}.",
         ), "the recipe vae, where rows are to be generated or scored")
-    if not active:
+    rate = f"{_nats(found.rate)} nats a row"
+    if not active or found.rate < _TOLD:
+        first = f"{units}, but next to none" if active else f"None of the {width} latent dimensions carries information"
+        almost = "all but " if active else ""
         return Verdict("collapsed", "bad", (
-            f"None of the {width} latent dimensions carries information: the rate is {found.rate:.3f} nats a row.",
-            "The posterior is the prior, and every row is decoded to the same values.",
+            f"{first}: the rate is {rate}.", f"The posterior is {almost}the prior, and every row is decoded to {almost}the same values.",
         ), _WARM_UP)
     if found.use < _USED * found.rate:
         return Verdict("ignores the latent", "bad", (
-            f"The posterior spends {found.rate:.1f} nats a row, but {use}: the decoder does not read what the encoder writes.",
+            f"The posterior spends {rate}, but {use}: the decoder does not read what the encoder writes.",
         ), "a smaller decoder, such as hidden=64")
     mismatch = float(found.mismatch.sum())
     if mismatch > _OFF * active:
         return Verdict("overspent", "warn", (
-            f"The encoded rows do not lie where the prior does: {mismatch:.1f} nats apart by mean and deviation alone, {units}.",
-            f"Much of the rate of {found.rate:.1f} nats is wasted, and draws from the prior decode to where no row came from.",
+            f"The encoded rows do not lie where the prior does: {_nats(mismatch)} nats apart by mean and deviation alone, {units}.",
+            f"Much of the rate of {_nats(found.rate)} nats is wasted, and draws from the prior decode to where no row came from.",
         ), "a larger beta, 1 or above")
     if 2 * active < width:
         return Verdict("partly collapsed", "warn", (
-            f"Only {units}, at a rate of {found.rate:.1f} nats a row; the decoder ignores the other {width - active}.",
+            f"Only {units}, at a rate of {rate}; the decoder ignores the other {width - active}.",
             f"What is used is used well: {use}.",
         ), f"fewer dimensions, latent={active}; or, where reconstructions lack detail, {_WARM_UP}")
-    return Verdict("healthy", "good", (f"{units}, at a rate of {found.rate:.1f} nats a row.", f"{use.capitalize()}."), None)
+    return Verdict("healthy", "good", (f"{units}, at a rate of {rate}.", f"{use.capitalize()}."), None)
+
+
+def _nats(value: float) -> str:
+    """A figure to a tenth, or to two significant digits where it is below one."""
+    return f"{value:.1f}" if abs(value) >= 1 else f"{value:#.2g}"
