@@ -6,7 +6,7 @@ import torch
 from known import COLUMNS, LATENT, NOISE, WEIGHT, Map, latent, linear_gaussian, normal, system_of
 
 from vaekit.core.system import System
-from vaekit.evaluation import Latents, measure_latents, verdict
+from vaekit.evaluation import Latents, Tried, measure_latents, verdict
 from vaekit.models import VAE
 from vaekit.parts.posteriors import Point
 from vaekit.tasks import encode
@@ -97,7 +97,7 @@ def test_half_collapsed_is_told_with_its_number():
     system, _ = system_of(Map(back, np.zeros(5), latent(spread)), Map(np.eye(3, 5) * [1, 0, 0, 0, 0], np.zeros(3), normal(0.5)), x)
     system.modality.adapter.state = {**system.modality.adapter.state, "location": [0.0], "scale": [1.0]}
     found = measure_latents(system, {"x": torch.as_tensor(x, dtype=torch.float32)})
-    judged = verdict(found)
+    judged = verdict(found, Tried({"latent": 5}))
     assert judged.name == "partly collapsed" and "1 of 5" in judged.sentences[0] and "latent=1" in judged.remedy
     assert [u["value"] for u in found.figures() if u["name"].startswith("active")] == [1, 1]
 

@@ -4,11 +4,12 @@ from vaekit.evaluation.evaluate import evaluate
 from vaekit.evaluation.latent import Latents, measure_latents
 from vaekit.evaluation.likelihood import Likelihood, importance_nll
 from vaekit.evaluation.reconstruction import measure_reconstruction
+from vaekit.evaluation.remedy import Tried
 from vaekit.evaluation.representation import measure_representation
 from vaekit.evaluation.samples import measure_samples
 from vaekit.evaluation.verdict import Verdict, verdict
 
 __all__ = [
-    "Latents", "Likelihood", "Verdict", "evaluate", "importance_nll", "measure_latents", "measure_reconstruction",
+    "Latents", "Likelihood", "Tried", "Verdict", "evaluate", "importance_nll", "measure_latents", "measure_reconstruction",
     "measure_representation", "measure_samples", "verdict",
 ]

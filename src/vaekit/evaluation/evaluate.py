@@ -25,6 +25,7 @@ from vaekit.evaluation.figure import finite
 from vaekit.evaluation.latent import Latents, measure_latents
 from vaekit.evaluation.likelihood import importance_nll
 from vaekit.evaluation.reconstruction import measure_reconstruction
+from vaekit.evaluation.remedy import Tried
 from vaekit.evaluation.representation import measure_representation
 from vaekit.evaluation.samples import measure_samples
 from vaekit.evaluation.values import take
@@ -38,7 +39,7 @@ _OPERATIONS, _FEWEST = 2 * 10**12, 50
 
 def evaluate(
     system: System, train_rows: Rows, test_rows: Rows, baseline: System | None = None, seed: int = 0, particles: int = 100,
-    rows: int = 1000, progress: Progress = silent,
+    rows: int = 1000, progress: Progress = silent, tried: Tried | None = None,
 ) -> dict[str, Any]:
     """Measure a fitted system on held-out rows.
 
@@ -51,6 +52,7 @@ def evaluate(
         particles: a row, of the importance sampling.
         rows: at most so many held-out rows a measure, and fewer for the likelihood of a large network; each figure says how many.
         progress: told what is being measured, and how much of it is done.
+        tried: what the system was trained with, for a remedy that fits it; None = unknown.
 
     Raises:
         InputError: where fewer than two rows are held out.
@@ -75,7 +77,7 @@ def evaluate(
     other = None if baseline is None else {"recipe": baseline.recipe, **_quality(baseline, train_rows, held, seed)}
     progress("baseline", 1, 1)
     return {
-        "verdict": verdict(latents).as_json(),
+        "verdict": verdict(latents, tried).as_json(),
         "likelihood": scored,
         "reconstruction": own["reconstruction"],
         "latent": {"figures": latents.figures(), "dimensions": _by_dimension(latents)},

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vaekit.evaluation.latent import Latents
+from vaekit.evaluation.remedy import Tried, fewer_dimensions, lower_rate, more_rate, smaller_decoder
 
 __all__ = ["Verdict", "verdict"]
 
@@ -11,7 +12,6 @@ _USED = 0.25
 _OFF = 0.25
 # Nats a row: below it, the decoder cannot tell one row from another, however many units count as active.
 _TOLD = 0.1
-_WARM_UP = 'a warm-up of the rate with free bits: beta={"recipe": "linear", "arguments": {"until": 0.2}}, free_bits=0.1'
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Verdict:
         name: `healthy`, `partly collapsed`, `collapsed`, `ignores the latent`, `overspent` or `point code`.
         state: `good`, `warn`, `bad`, or `none` where the question does not arise.
         sentences: why, with figures.
-        remedy: one thing to try; None where nothing need be done.
+        remedy: what to try; None where nothing need be done.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Verdict:
         return {**asdict(self), "sentences": list(self.sentences)}
 
 
-def verdict(found: Latents) -> Verdict:
+def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
     """Judge the latent: the first of six rules that applies.
 
     | rule | name |
@@ -49,7 +49,9 @@ def verdict(found: Latents) -> Verdict:
 
     Arguments:
         found: measures of the latent.
+        tried: what the system was trained with, for a remedy that fits it; None = unknown.
     """
+    tried = tried or Tried()
     active, width = int(found.active.sum()), found.width
     units = f"{active} of {width} latent dimensions {'carries' if active == 1 else 'carry'} information"
     use = f"a row is explained {_nats(found.use)} nats better by its own latent than by another row's"
@@ -63,22 +65,22 @@ def verdict(found: Latents) -> Verdict:
         almost = "all but " if active else ""
         return Verdict("collapsed", "bad", (
             f"{first}: the rate is {rate}.", f"The posterior is {almost}the prior, and every row is decoded to {almost}the same values.",
-        ), _WARM_UP)
+        ), more_rate(tried))
     if found.use < _USED * found.rate:
         return Verdict("ignores the latent", "bad", (
             f"The posterior spends {rate}, but {use}: the decoder does not read what the encoder writes.",
-        ), "a smaller decoder, such as hidden=64")
+        ), smaller_decoder(tried))
     mismatch = float(found.mismatch.sum())
     if mismatch > _OFF * active:
         return Verdict("overspent", "warn", (
             f"The encoded rows do not lie where the prior does: {_nats(mismatch)} nats apart by mean and deviation alone, {units}.",
             f"Much of the rate of {_nats(found.rate)} nats is wasted, and draws from the prior decode to where no row came from.",
-        ), "a larger beta, 1 or above")
+        ), lower_rate(tried))
     if 2 * active < width:
         return Verdict("partly collapsed", "warn", (
             f"Only {units}, at a rate of {rate}; the decoder ignores the other {width - active}.",
             f"What is used is used well: {use}.",
-        ), f"fewer dimensions, latent={active}; or, where reconstructions lack detail, {_WARM_UP}")
+        ), fewer_dimensions(tried, active))
     return Verdict("healthy", "good", (f"{units}, at a rate of {rate}.", f"{use.capitalize()}."), None)
 
 

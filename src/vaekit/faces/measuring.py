@@ -12,20 +12,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vaekit.core.errors import InputError
 from vaekit.core.files import whole_file
 from vaekit.core.system import System, build
-from vaekit.evaluation import evaluate
+from vaekit.evaluation import Tried, evaluate
 from vaekit.evaluation.report import Gallery, gather, page
+from vaekit.faces.options import BOOK, of_recipe
 from vaekit.faces.origin import held_out
-from vaekit.faces.preparing import BOOK, Parts
+from vaekit.faces.preparing import Parts
 from vaekit.operations.store import write_json
 from vaekit.training import History, Settings
 from vaekit.training import fit as run_training
 
-__all__ = ["measured", "reported"]
+__all__ = ["measured", "reported", "tried"]
 
 Progress = Callable[[str, float], None]
 
@@ -75,7 +76,7 @@ def measured(
     def counted(doing: str, done: int, total: int) -> None:
         tell(f"measuring: {doing}", done / total)
 
-    metrics = evaluate(fitted.system, parts.train, test, plain, seed, particles, progress=counted)
+    metrics = evaluate(fitted.system, parts.train, test, plain, seed, particles, progress=counted, tried=tried(fitted))
     metrics["protocol"]["baseline"] = words
     metrics["about"] = _about(fitted, test, data, words)
     rates = metrics["latent"]["dimensions"].get("kl")
@@ -105,6 +106,23 @@ def reported(
         temporary.write_text(text, encoding="utf-8")
     write_json(path.with_name("metrics.json"), metrics)
     return metrics
+
+
+def tried(fitted: Trained) -> Tried:
+    """What a system was trained with: the arguments that its recipe takes, and how its training ended.
+
+    Arguments:
+        fitted: trained.
+    """
+    system, seen = fitted.system, fitted.history.validations
+    options = of_recipe(BOOK.recipe(system.recipe)) if system.recipe else {}
+    decoder = next((part for name, part in system.model.named_children() if name == "likelihood"), system.model)
+    convolves = any(isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)) for module in decoder.modules())
+    # Sizes that the decoder does not have would change nothing.
+    idle = {"hidden", "channels"} if "writer" in system.handed else {"hidden"} if convolves else {"channels"}
+    taken = {name: system.arguments.get(name, option.default) for name, option in options.items() if name not in idle}
+    last = [v.held_out.get(system.stages[-1].watch, float("nan")) for v in seen if v.stage == seen[-1].stage]
+    return Tried(taken, round(seen[-1].epoch) if seen else 0, len(last) > 1 and last[-1] <= min(last))
 
 
 def _silent(doing: str, share: float) -> None:

@@ -3,8 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from inspect import signature
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,19 +12,15 @@ from torch import Tensor, nn
 from vaekit.core.errors import InputError, nearest
 from vaekit.core.modality import Modality
 from vaekit.core.records import Records
-from vaekit.core.system import Book, Recipe, System, build
+from vaekit.core.system import System, build
 from vaekit.data import split
 from vaekit.data.loading import Loader
-from vaekit.modalities import MODALITIES
-from vaekit.modalities.architecture import Architecture
-from vaekit.recipes import RECIPES
+from vaekit.faces.options import BOOK, options_of
 from vaekit.training import History, Settings, fit
 
 __all__ = [
     "BOOK", "Arguments", "Parts", "assemble", "divide", "fingerprint", "kind_of", "prepare", "seeded", "sorted_arguments",
 ]
-
-BOOK = Book(RECIPES, MODALITIES)
 
 _WORDS: dict[Any, tuple[Any, str]] = {
     int: (int, "a whole number"), float: ((int, float), "a number"), bool: (bool, "true or false"), str: (str, "a word"),
@@ -94,34 +89,14 @@ def sorted_arguments(recipe: str, kind: str, given: Mapping[str, Any]) -> Argume
     Raises:
         InputError: where a name belongs to none of them; suggests the nearest of all.
     """
-    made = BOOK.recipe(recipe)
-    of_modality = set(signature(BOOK.modality(kind)).parameters)
-    of_settings = set(Settings.model_fields)
-    types = {**_types(Architecture), **_types(BOOK.recipe("vae")), **_types(made), **_types(BOOK.modality(kind))}
-    known = of_modality | of_settings | _of_recipe(made)
-    for name in given:
+    known = options_of(recipe, kind)
+    for name, value in given.items():
         if name not in known:
             raise InputError(f"option {name!r} is unknown for recipe '{recipe}' on modality '{kind}': {nearest(name, known)}")
-        if name not in of_settings:
-            _of_its_type(name, given[name], types.get(name, Any))
-    settings = Settings.checked(**{n: v for n, v in given.items() if n in of_settings})
-    modality = {n: v for n, v in given.items() if n in of_modality}
-    rest = {n: v for n, v in given.items() if n not in of_settings and n not in of_modality}
-    return Arguments(modality, rest, settings)
-
-
-def _of_recipe(made: Recipe) -> set[str]:
-    """The arguments that a recipe takes; `**network` stands for the sizes of the networks, `**arguments` for all that `vae` takes."""
-    parameters = signature(made).parameters
-    named = {n for n, p in parameters.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD) and n != "modality"}
-    if "network" in parameters:
-        named |= set(Architecture.__dataclass_fields__)
-    return named | _of_recipe(BOOK.recipe("vae")) if "arguments" in parameters else named
-
-
-def _types(made: Any) -> dict[str, Any]:
-    """What each argument is declared to be."""
-    return get_type_hints(vars(made)["__init__"] if isinstance(made, type) else made)
+        if known[name].group != "training":
+            _of_its_type(name, value, known[name].declared)
+    data, training = ({n: v for n, v in given.items() if known[n].group == group} for group in ("data", "training"))
+    return Arguments(data, {n: v for n, v in given.items() if known[n].group in ("recipe", "network")}, Settings.checked(**training))
 
 
 def _of_its_type(name: str, value: Any, declared: Any) -> None:

@@ -1,0 +1,101 @@
+"""What to try where a verdict is bad: arguments that the recipe at hand takes, else another recipe by its name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from vaekit.core.schedule import schedule
+
+__all__ = ["Tried", "fewer_dimensions", "lower_rate", "more_rate", "smaller_decoder"]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a system was trained with, so that a remedy is one that can be followed.
+
+    Arguments:
+        arguments: all that its recipe takes and that has an effect, with the values in use; empty = nothing is known of it.
+        epochs: passes over the training rows that it took; 0 = unknown.
+        improving: whether the last measurement on held-out rows was the best one.
+    """
+
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    epochs: int = 0
+    improving: bool = False
+
+
+def more_rate(tried: Tried) -> str:
+    """Against a collapse: make information cheap, at first or up to a floor.
+
+    Arguments:
+        tried: what the system was trained with.
+    """
+    return _longer(tried) + _informative(tried)
+
+
+def lower_rate(tried: Tried) -> str:
+    """Against a rate that the prior does not repay: make information dear.
+
+    Arguments:
+        tried: what the system was trained with.
+    """
+    taken = tried.arguments
+    if "beta" in taken:
+        return f"{_longer(tried)}a larger beta, such as beta={max(2 * _end(taken['beta'], 1.0), 1.0):g}"
+    if "capacity" in taken:
+        return f"{_longer(tried)}a smaller capacity, such as capacity={_end(taken['capacity'], 1.0) / 2:g}"
+    return f"{_longer(tried)}the recipe beta_vae with beta=2"
+
+
+def smaller_decoder(tried: Tried) -> str:
+    """Against a decoder that explains the rows by itself.
+
+    Arguments:
+        tried: what the system was trained with.
+    """
+    for name, usual in (("hidden", (128,)), ("channels", (32, 64))):
+        if name in tried.arguments:
+            return f"{_longer(tried)}a smaller decoder, such as {name}={_halved(tried.arguments[name] or usual)}"
+    return f"{_longer(tried)}a smaller decoder"
+
+
+def fewer_dimensions(tried: Tried, active: int) -> str:
+    """Against coordinates that carry nothing: leave them out, or fill them.
+
+    Arguments:
+        tried: what the system was trained with.
+        active: how many coordinates carry information.
+    """
+    latent = f"latent={active}" if "latent" in tried.arguments else f"{active} of them"
+    return f"{_longer(tried)}fewer dimensions, {latent}; or, where reconstructions lack detail, {_informative(tried)}"
+
+
+def _informative(tried: Tried) -> str:
+    taken = tried.arguments
+    if "capacity" in taken and "free_bits" not in taken:
+        return f"a larger capacity, such as capacity={max(2 * _end(taken['capacity'], 1.0), 5.0):g}"
+    floor = max(2 * _end(taken.get("free_bits"), 0.0), 0.1)
+    words = f'beta={{"recipe": "linear", "arguments": {{"until": 0.2}}}}, free_bits={floor:g}'
+    own = {"beta", "free_bits"} <= taken.keys()
+    return f"a warm-up of the rate with free bits: {words}" if own else f"the recipe vae with a warm-up of the rate and free bits: {words}"
+
+
+def _longer(tried: Tried) -> str:
+    """Before any other remedy, where training was stopped while it still helped."""
+    if not tried.improving:
+        return ""
+    how = f", such as epochs={2 * tried.epochs}" if tried.epochs else ""
+    return f"longer training{how}, which would help since the last measurement was the best one; or "
+
+
+def _end(weight: Any, otherwise: float) -> float:
+    """What a number or a schedule comes to at the end of training."""
+    known = isinstance(weight, (int, float, Mapping)) or callable(weight)
+    return float(schedule(weight)(torch.tensor(1.0))) if known else otherwise
+
+
+def _halved(widths: int | Sequence[int]) -> str:
+    smaller = [max(width // 2, 1) for width in ([widths] if isinstance(widths, int) else widths)]
+    return str(smaller[0] if len(smaller) == 1 else smaller)

@@ -1,0 +1,107 @@
+"""The remedy of a bad verdict can be followed: what it names is taken by the recipe at hand, or by the recipe it names."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import vaekit as vk
+from vaekit.core.choose import centre
+from vaekit.evaluation import Latents, verdict
+from vaekit.faces.cli.values import parsed
+from vaekit.faces.measuring import tried
+from vaekit.faces.preparing import BOOK, seeded, sorted_arguments
+
+WIDTH = 4
+FOUND = Latents(
+    kl=np.full(WIDTH, 1.0), variance_of_means=np.ones(WIDTH), aggregate_mean=np.zeros(WIDTH), aggregate_spread=np.ones(WIDTH), rate=4.0,
+    mutual_information=3.0, use=5.0, dense=True, rows=100, seed=0,
+)
+BAD = {
+    "collapsed": replace(FOUND, rate=0.01),
+    "ignores the latent": replace(FOUND, use=0.1),
+    "overspent": replace(FOUND, aggregate_mean=np.full(WIDTH, 3.0)),
+    "partly collapsed": replace(FOUND, variance_of_means=np.array([1.0, 0, 0, 0])),
+}
+RANDOM = np.random.default_rng(0)
+DATA = {"table": RANDOM.normal(size=(60, 3)), "images": RANDOM.integers(0, 256, (60, 16, 16)).astype(np.uint8)}
+
+
+def fitted(data: str, recipe: str, **arguments) -> vk.FittedVAE:
+    return vk.fit(DATA[data], recipe, latent=WIDTH, epochs=1, validations=1, progress=False, test=0.2, **arguments)
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[tuple[str, str], vk.FittedVAE]:
+    return {(data, recipe): fitted(data, recipe) for data in DATA for recipe in BOOK.recipes}
+
+
+def followed(model: vk.FittedVAE, remedy: str) -> list[tuple[vk.System, dict]]:
+    """Systems made as each part of a remedy says, with what was changed."""
+    made = []
+    for part in remedy.split("; or"):
+        named = re.search(r"the recipe (\w+)", part)
+        recipe = named.group(1) if named else model.system.recipe
+        changed = {name: parsed(value) for name, value in re.findall(r"(\w+)=(\{.*?\}\}|\[.*?\]|[^\s,;]+)", part)}
+        kind = model.system.modality.name
+        kept = {} if named else dict(model.system.arguments)
+        made.append((seeded(recipe, model.system.modality, sorted_arguments(recipe, kind, {**kept, **changed})), changed))
+    return made
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("recipe", BOOK.recipes)
+def test_what_is_recommended_can_be_done(models, recipe, data, name):
+    model = models[data, recipe]
+    judged = verdict(BAD[name], tried(model))
+    assert judged.name == name and "longer" not in judged.remedy
+    for system, changed in followed(model, judged.remedy):
+        assert changed, judged.remedy
+        with torch.no_grad():
+            assert torch.isfinite(system.model(system.modality.example(2), centre()).log_likelihood).all()
+        own = (data, system.recipe) == (data, recipe)
+        assert not own or any(model.system.arguments.get(n) != v for n, v in changed.items())
+        if name == "ignores the latent":
+            before, after = (sum(p.numel() for p in s.model.likelihood.parameters()) for s in (model.system, system))
+            assert after < before
+
+
+@pytest.mark.parametrize(("recipe", "arguments", "name", "words"), [
+    ("vae", {}, "collapsed", "a warm-up of the rate with free bits: beta="),
+    ("vae", {"free_bits": 0.1}, "collapsed", "free_bits=0.2"),
+    ("iwae", {}, "collapsed", "the recipe vae with"),
+    ("annealed_vae", {"capacity": 1.0}, "collapsed", "capacity=5"),
+    ("annealed_vae", {"capacity": 50}, "overspent", "capacity=25"),
+    ("beta_vae", {}, "overspent", "beta=8"),
+    ("vae", {"beta": {"recipe": "linear", "arguments": {"stop": 3.0}}}, "overspent", "beta=6"),
+    ("denoising_vae", {}, "overspent", "the recipe beta_vae with beta=2"),
+    ("vae", {"hidden": [32, 16]}, "ignores the latent", "hidden=[16, 8]"),
+    ("vae", {"writer": nn.Linear(WIDTH, 3)}, "ignores the latent", "a smaller decoder"),
+])
+def test_a_remedy_goes_on_from_what_was_tried(recipe, arguments, name, words):
+    judged = verdict(BAD[name], tried(fitted("table", recipe, **arguments)))
+    assert judged.name == name and words in judged.remedy
+
+
+def test_where_the_last_measurement_is_the_best_longer_training_is_named_first():
+    model = fitted("table", "vae")
+    first = model.history.validations[0]
+    for bounds, longer in (((9.0, 8.0), True), ((8.0, 9.0), False), ((8.0,), False)):
+        model.history.validations[:] = [replace(first, epoch=7.0, held_out={"elbo": bound}) for bound in bounds]
+        for bad in BAD.values():
+            remedy = verdict(bad, tried(model)).remedy
+            assert remedy.startswith("longer training, such as epochs=14, which would help") is longer
+            assert len(followed(model, remedy)) >= 1
+        assert verdict(FOUND, tried(model)).remedy is None
+
+
+def test_a_system_composed_by_hand_is_pointed_to_a_recipe():
+    model = fitted("table", "vae")
+    model.system = model.system.replace()
+    for bad in BAD.values():
+        assert not re.search(r"(?<!with )beta=", verdict(bad, tried(model)).remedy.replace("free bits: beta=", ""))
+    assert "the recipe vae" in verdict(BAD["collapsed"], tried(model)).remedy
