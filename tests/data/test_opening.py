@@ -39,7 +39,7 @@ def test_the_same_values_from_every_source(tmp_path, kind):
     np.testing.assert_array_equal(records.x, VALUES)
     assert records.x.dtype == np.float64
     assert records.columns == (("a", "b") if kind in ("csv", "parquet", "pandas", "polars") else ())
-    assert records.format == {"pandas": "frame", "polars": "frame", "numpy": "array", "torch": "array"}.get(kind, kind)
+    assert records.format == {"pandas": "frame", "numpy": "array", "torch": "array"}.get(kind, kind)
 
 
 @pytest.mark.parametrize(

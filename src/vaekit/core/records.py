@@ -25,7 +25,8 @@ class Records:
         index: row names of a DataFrame; None where rows have no names.
         position: place of each row in the source, from 0, `(N,)`; None = these are all of its rows, in order.
         source: where the rows come from, for messages.
-        format: the format to write results in: `array`, `csv`, `parquet`, `npy`, `npz`, `idx`, `folder`, `frame`, ...
+        format: the format to write results in: `array`, `csv`, `parquet`, `npy`, `npz`, `idx`, `folder`, `frame` (pandas), `polars`, ...
+        dtypes: numpy's name of each column's type as it came (`bool`, `int64`, `float32`), or one name for all of x; empty = that of x.
     """
 
     x: np.ndarray
@@ -38,6 +39,7 @@ class Records:
     position: np.ndarray | None = None
     source: str = "data"
     format: str = "array"
+    dtypes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -14,7 +14,9 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 _SUFFIXES = {".npy": "npy", ".npz": "npz", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".pq": "parquet", ".txt": "txt"}
 _IDX = re.compile(r"[.-]idx(\d-ubyte)?(\.gz)?$")
-_WRITTEN = {name: f".{name}" for name in ("npy", "npz", "csv", "parquet", "idx")} | {"folder": "", "array": ".npy", "frame": ".parquet"}
+_WRITTEN = {name: f".{name}" for name in ("npy", "npz", "csv", "parquet", "idx")} | {
+    "folder": "", "array": ".npy", "frame": ".parquet", "polars": ".parquet",
+}
 
 
 def format_of(path: Path) -> str:

@@ -17,7 +17,7 @@ from vaekit.core.records import Records
 from vaekit.data.catalogue import CATALOGUE, open_catalogue
 from vaekit.data.formats import format_of
 from vaekit.data.pictures import read_folder, read_pictures
-from vaekit.data.sources.arrays import Arrays, as_array, channels_last, plain, read_npy, read_npz
+from vaekit.data.sources.arrays import Arrays, as_array, read_npy, read_npz, rows_of
 from vaekit.data.sources.delimited import read_csv
 from vaekit.data.sources.facts import class_names, encode_labels, stack_facts
 from vaekit.data.sources.idx import read_idx
@@ -90,7 +90,7 @@ def _opened(data: Any) -> Arrays | Table:
         return _from_path(existing(Path(data).expanduser()))
     if is_frame(data):
         return from_frame(data)
-    return Arrays(Records(channels_last(plain(as_array(data), "data"))))
+    return Arrays(rows_of(as_array(data), "data", "array"))
 
 
 def _from_path(path: Path) -> Arrays | Table:
@@ -104,9 +104,9 @@ def _from_path(path: Path) -> Arrays | Table:
         case "npz":
             return read_npz(path)
         case "npy":
-            return Arrays(Records(channels_last(plain(read_npy(path), str(path))), source=str(path), format="npy"))
+            return Arrays(rows_of(read_npy(path), str(path), "npy"))
         case "idx":
-            return Arrays(Records(plain(read_idx(path), str(path)), source=str(path), format="idx"))
+            return Arrays(rows_of(read_idx(path), str(path), "idx"))
         case "picture":
             return Arrays(Records(read_pictures([path]), source=str(path), format="folder"))
         case other:

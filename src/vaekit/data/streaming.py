@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from vaekit.core.errors import InputError
 from vaekit.core.records import Records
 from vaekit.data.formats import format_of
 from vaekit.data.opening import open_records
-from vaekit.data.sources.arrays import channels_last, map_npy, plain
+from vaekit.data.sources.arrays import map_npy, rows_of
 from vaekit.data.sources.delimited import csv_chunks
 from vaekit.data.sources.facts import stack_facts
 from vaekit.data.sources.parquet import parquet_chunks
@@ -82,16 +83,11 @@ def stream_records(
 
 def _from_tables(tables: Iterable[Table], columns: Sequence[str] | None, others: tuple[str, ...]) -> Iterator[Records]:
     for table in tables:
-        names = tuple(columns) if columns is not None else tuple(name for name in table.names if name not in others)
         facts = stack_facts([table.facts(name) for name in others]) if others else None
-        x = table.numbers(names)
-        yield Records(
-            x, names, condition=facts, condition_columns=others, index=table.index, source=table.source, format=table.format
-        )
+        yield replace(table.rest(others, columns), condition=facts, condition_columns=others)
 
 
 def _from_npy(path: Path, rows: int) -> Iterator[Records]:
     for start in range(0, len(map_npy(path)), rows):
         # Mapped anew each time: the pages of one long map would stay in memory once they were read.
-        chunk = plain(np.array(map_npy(path)[start : start + rows]), str(path))
-        yield Records(channels_last(chunk), source=str(path), format="npy")
+        yield rows_of(np.array(map_npy(path)[start : start + rows]), str(path), "npy")

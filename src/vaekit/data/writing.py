@@ -21,11 +21,14 @@ from vaekit.data.formats import format_of, suffix_of
 from vaekit.data.pictures import write_pictures
 from vaekit.data.sources.idx import write_idx
 from vaekit.data.sources.reading import first_line
-from vaekit.data.sources.tables import check_names
+from vaekit.data.sources.tables import check_names, typed
 
 __all__ = ["Writer", "finished_path", "open_writer", "write_records"]
 
 Extras = Mapping[str, np.ndarray]
+
+# Names and types of a table's columns.
+_Header = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 class Writer(ABC):
@@ -50,6 +53,7 @@ def write_records(
     columns: Sequence[str] = (),
     format: str = "array",
     extras: Extras | None = None,
+    dtypes: Sequence[str] = (),
 ) -> Path:
     """Write rows in the format of the path's suffix or, where it has none, of the data they are like.
 
@@ -59,6 +63,7 @@ def write_records(
         columns: names of a table's columns; empty = x0, x1, ...
         format: `Records.format` of the data they are like.
         extras: further columns by name, `(N,)`, numbers or text; for csv, parquet and npz.
+        dtypes: as for `open_writer`.
 
     Returns:
         The path that was written.
@@ -66,19 +71,22 @@ def write_records(
     Raises:
         InputError: where the format cannot hold such values, or the path cannot be written.
     """
-    with open_writer(path, columns, format) as writer:
+    with open_writer(path, columns, format, dtypes) as writer:
         writer.append(values, extras)
     return finished_path(path, format)
 
 
 @contextmanager
-def open_writer(path: str | Path, columns: Sequence[str] = (), format: str = "array") -> Iterator[Writer]:
+def open_writer(
+    path: str | Path, columns: Sequence[str] = (), format: str = "array", dtypes: Sequence[str] = ()
+) -> Iterator[Writer]:
     """A writer of rows that come a chunk at a time; what it wrote stands at `path` when the block ends, whole, or not at all.
 
     Arguments:
         path: where to write; without a suffix, the format's own is added.
         columns: names of a table's columns; empty = x0, x1, ...
         format: `Records.format` of the data they are like.
+        dtypes: the type of each column of a csv or parquet file, or one for all; empty = that of the values.
 
     Raises:
         InputError: where nothing was appended, the format cannot hold the values, or the path cannot be written.
@@ -88,7 +96,7 @@ def open_writer(path: str | Path, columns: Sequence[str] = (), format: str = "ar
     with ExitStack() as stack:
         temporary = stack.enter_context(whole_folder(target) if kind == "folder" else whole_file(target))
         with ExitStack() as handles:
-            writer = _writer(kind, target, temporary, columns, handles)
+            writer = _writer(kind, target, temporary, (tuple(columns), tuple(dtypes)), handles)
             yield writer
             writer.finish()
 
@@ -106,11 +114,11 @@ def finished_path(path: str | Path, format: str) -> Path:
     return target if kind != "folder" or target.is_dir() else target.with_name(target.name + suffix_of(format))
 
 
-def _writer(kind: str, target: Path, temporary: Path, columns: Sequence[str], handles: ExitStack) -> Writer:
+def _writer(kind: str, target: Path, temporary: Path, header: _Header, handles: ExitStack) -> Writer:
     if kind == "folder":
         return _Folder(target, temporary)
     if kind in ("csv", "parquet"):
-        return _Tabular(kind, target, temporary, columns, handles)
+        return _Tabular(kind, target, temporary, header, handles)
     file: BinaryIO = handles.enter_context(open(temporary, "wb"))
     if kind == "idx" and target.suffix.lower() == ".gz":
         # No time of day in the file: equal rows make equal bytes.
@@ -153,9 +161,9 @@ class _Npy(Writer):
 class _Tabular(Writer):
     """Appends to a csv or parquet file, one column an element."""
 
-    def __init__(self, kind: str, target: Path, temporary: Path, columns: Sequence[str], handles: ExitStack) -> None:
-        self._kind, self._target, self._temporary = kind, target, temporary
-        self._columns, self._handles = tuple(columns), handles
+    def __init__(self, kind: str, target: Path, temporary: Path, header: _Header, handles: ExitStack) -> None:
+        self._kind, self._target, self._temporary, self._handles = kind, target, temporary, handles
+        self._columns, self._dtypes = header
         self._file: Any = None
         self._schema: Any = None
 
@@ -196,7 +204,7 @@ class _Tabular(Writer):
         if len(names) != flat.shape[1]:
             raise InputError(f"{self._target}: {len(names)} column names for rows of {flat.shape[1]} values; give one name a value")
         check_names([*names, *extras], str(self._target))
-        return {**dict(zip(names, flat.T, strict=True)), **{name: np.asarray(column) for name, column in extras.items()}}
+        return {**typed(flat, names, self._dtypes), **{name: np.asarray(column) for name, column in extras.items()}}
 
 
 class _Folder(Writer):

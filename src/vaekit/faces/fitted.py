@@ -1,4 +1,7 @@
-"""A trained system with its verbs: each one line onto a task."""
+"""A trained system with its verbs: each one line onto a task.
+
+Rows come as they came: a data frame where the system was trained on one, each column in its own type; else an array.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from torch import Tensor
 from vaekit import tasks
 from vaekit.core.errors import InputError
 from vaekit.core.system import System
+from vaekit.data import to_frame
 from vaekit.faces.matching import matching
 from vaekit.operations import save_system
 from vaekit.training import History
@@ -36,9 +40,7 @@ class FittedVAE:
     parts: Mapping[str, Mapping[str, Tensor]] | None = None
     folder: Path | None = None
 
-    def generate(
-        self, count: int, condition: Any = None, temperature: float = 1.0, seed: int = 0, mean: bool = False
-    ) -> np.ndarray:
+    def generate(self, count: int, condition: Any = None, temperature: float = 1.0, seed: int = 0, mean: bool = False) -> Any:
         """New rows in the data's own units, `(count, ...)`.
 
         Arguments:
@@ -51,9 +53,9 @@ class FittedVAE:
         Raises:
             InputError: where the count, the condition or the temperature is wrong, or the model has nothing to draw from.
         """
-        return tasks.generate(self.system, count, condition, temperature, seed, mean)
+        return self._as_given(tasks.generate(self.system, count, condition, temperature, seed, mean))
 
-    def reconstruct(self, data: Any, condition: Any = None, seed: int = 0) -> np.ndarray:
+    def reconstruct(self, data: Any, condition: Any = None, seed: int = 0) -> Any:
         """Rows as the model sees them, `(N, ...)`, in the data's own units.
 
         Arguments:
@@ -61,7 +63,7 @@ class FittedVAE:
             condition: of each row, where the model has a condition.
             seed: of the draws.
         """
-        return tasks.reconstruct(self.system, self.store(data, condition), seed)
+        return self._as_given(tasks.reconstruct(self.system, self.store(data, condition), seed), data)
 
     def encode(self, data: Any, condition: Any = None, seed: int = 0) -> tasks.Encoding:
         """Each row's latent: `mean`, `spread` (standard deviation) and one `sample`, each `(N, latent)`.
@@ -73,14 +75,14 @@ class FittedVAE:
         """
         return tasks.encode(self.system, self.store(data, condition), seed)
 
-    def decode(self, z: np.ndarray, condition: Any = None) -> np.ndarray:
+    def decode(self, z: np.ndarray, condition: Any = None) -> Any:
         """The centre of p(x|z), `(N, ...)`, in the data's own units.
 
         Arguments:
             z: `(N, latent)`.
             condition: of each row, where the model has a condition.
         """
-        return tasks.decode(self.system, z, condition)
+        return self._as_given(tasks.decode(self.system, z, condition))
 
     def score(self, data: Any, condition: Any = None, particles: int = 16, seed: int = 0) -> tasks.Scores:
         """Each row's bound on log p(x): `nats` and `bits_per_dimension`, `(N,)`, in the data's own units.
@@ -121,7 +123,7 @@ class FittedVAE:
         rows = None if data is None else self.store(data, condition)
         return tasks.traverse(self.system, rows, condition if data is None else None, dimensions, span, steps)
 
-    def denoise(self, data: Any, condition: Any = None, draws: int = 16, seed: int = 0) -> np.ndarray:
+    def denoise(self, data: Any, condition: Any = None, draws: int = 16, seed: int = 0) -> Any:
         """Rows with what the model takes for noise removed: the mean reconstruction over draws of the latent.
 
         Arguments:
@@ -130,7 +132,7 @@ class FittedVAE:
             draws: latents a row.
             seed: of the draws.
         """
-        return tasks.denoise(self.system, self.store(data, condition), draws, seed)
+        return self._as_given(tasks.denoise(self.system, self.store(data, condition), draws, seed), data)
 
     def evaluate(
         self, data: Any = None, particles: int = 100, baseline: bool = True, seed: int = 0, progress: Any = None
@@ -190,3 +192,10 @@ class FittedVAE:
         if isinstance(data, np.ndarray) and data.shape == event:
             raise InputError(f"data is one row of shape {event}; give rows, such as data[None]")
         return self.system.modality.store(matching(self.data, data, condition))
+
+    def _as_given(self, values: np.ndarray, like: Any = None) -> Any:
+        """Rows as the training data came; those made from a pandas frame have its index."""
+        facts = self.data
+        if facts.get("format") not in ("frame", "polars"):
+            return values
+        return to_frame(values, facts["columns"], facts.get("dtypes", ()), facts["format"], like)

@@ -52,6 +52,7 @@ def remembered(data: Any, records: Records, labels: Any, condition: Any, validat
         "source": _source(data), "rows": records.rows, "fingerprint": fingerprint(records), "validation": validation, "test": test,
         "seed": seed, "labels": _nameable(labels), "condition": _nameable(condition), "columns": list(records.columns),
         "condition_columns": list(records.condition_columns), "format": records.format,
+        "dtypes": list(records.dtypes),
     }
 
 

@@ -6,7 +6,8 @@ Bytes are kept as bytes and scaled when they are used; all else is scaled once, 
 does not eat the digits that matter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,16 @@ class Affine(Adapter):
         self.location = np.zeros(1)
         self.scale = np.full(1, float(worth))
         self.dtype = "float32"
+        self.dtypes: tuple[str, ...] = ()
 
-    def fit(self, raw: np.ndarray) -> "Affine":
-        """Learn each column's mean and deviation, gaps left out."""
-        self.dtype = str(raw.dtype)
+    def fit(self, raw: np.ndarray, dtypes: Sequence[str] = ()) -> "Affine":
+        """Learn each column's mean and deviation, gaps left out.
+
+        Arguments:
+            raw: training rows.
+            dtypes: the type that each column came in, or one for all; empty = that of `raw`.
+        """
+        self.dtype, self.dtypes = str(raw.dtype), tuple(dtypes)
         if self.standardise:
             total, squares, count = (np.zeros(raw.shape[1:]) for _ in range(3))
             origin = np.nan_to_num(raw[:1].astype(np.float64))[0]
@@ -75,15 +82,15 @@ class Affine(Adapter):
         return {"x": x, "observed": rows.get("observed")}
 
     def to_raw(self, x: Tensor) -> np.ndarray:
-        """Values in the person's own units; whole numbers are rounded and kept in range."""
+        """Values in the person's own units: each within the type that its column came in, whole numbers rounded.
+
+        The array is of the smallest type that holds them all.
+        """
         raw = x.detach().cpu().double().numpy() * self.scale + self.location
-        dtype = np.dtype(self.dtype)
-        if dtype.kind in "iub":
-            raw = np.rint(raw)
-            if dtype.kind != "b":
-                limits = np.iinfo(dtype)
-                raw = np.clip(raw, limits.min, limits.max)
-        return raw.astype(dtype)
+        dtypes = [np.dtype(name) for name in self.dtypes or (self.dtype,)]
+        whole, low, high = map(np.array, zip(*map(_range, dtypes)))
+        np.rint(raw, out=raw, where=np.broadcast_to(whole, raw.shape))
+        return np.clip(raw, low, high, out=raw).astype(np.result_type(*dtypes))
 
     def log_det(self, x: Tensor) -> Tensor:
         """-log s of each element, like `x`, nats."""
@@ -93,17 +100,33 @@ class Affine(Adapter):
     def state(self) -> dict[str, Any]:
         """What was fitted, as JSON."""
         return {
-            "standardise": self.standardise, "pooled": self.pooled, "dtype": self.dtype,
+            "standardise": self.standardise, "pooled": self.pooled, "dtype": self.dtype, "dtypes": list(self.dtypes),
             "location": self.location.tolist(), "scale": self.scale.tolist(),
         }
 
     @state.setter
     def state(self, state: Mapping[str, Any]) -> None:
         self.standardise, self.pooled, self.dtype = bool(state["standardise"]), bool(state["pooled"]), str(state["dtype"])
+        # A system that was saved before types were kept gives all of its columns in one.
+        self.dtypes = tuple(state.get("dtypes", ()))
         self.location, self.scale = np.asarray(state["location"], float), np.asarray(state["scale"], float)
 
     def _like(self, values: np.ndarray, x: Tensor) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float32, device=x.device)
+
+
+@cache
+def _range(dtype: np.dtype) -> tuple[bool, float, float]:
+    """Whether a type holds whole numbers alone, and the least and the largest float64 that it holds."""
+    if dtype.kind == "b":
+        return True, 0.0, 1.0
+    if dtype.kind == "f":
+        limit = float(np.finfo(dtype).max)
+        return False, -limit, limit
+    limits = np.iinfo(dtype)
+    top = float(limits.max)
+    # float64 has no 2^63 - 1: the nearest it has is one too many.
+    return True, float(limits.min), top if int(top) <= limits.max else float(np.nextafter(top, 0))
 
 
 def _chunks(raw: np.ndarray, values: int = 1 << 22) -> Any:

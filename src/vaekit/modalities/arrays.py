@@ -83,7 +83,7 @@ class ArrayModality(Modality):
         self.check(records)
         seen = facts(records.x, self.kind, records.columns, records.position)
         self.likelihood, self.likelihood_arguments, self.because = self.preset or self._chosen(seen, records.source)
-        self.adapter = self.scaling(seen).fit(records.x)
+        self.adapter = self.scaling(seen).fit(records.x, records.dtypes)
         self.input = self.input_scale(records)
         self.conditions.fit(records.condition, records.condition_columns)
         return self

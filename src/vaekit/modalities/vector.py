@@ -88,7 +88,8 @@ class Vector(ArrayModality):
                 raise InputError(f"{records.source}: the model was trained on {len(self.columns)} columns; this data {words}")
             if records.columns != self.columns:
                 order = [records.columns.index(c) for c in self.columns]
-                return replace(records, x=records.x[:, order], columns=self.columns)
+                dtypes = tuple(records.dtypes[i] for i in order) if records.dtypes else ()
+                return replace(records, x=records.x[:, order], columns=self.columns, dtypes=dtypes)
         elif records.x.ndim != 2 or found != self.event[0]:
             raise InputError(f"{records.source}: has {found or records.x.shape[1:]} columns, but the model was trained on {self.event[0]}")
         return records

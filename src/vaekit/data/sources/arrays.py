@@ -18,7 +18,7 @@ from vaekit.core.errors import InputError
 from vaekit.core.records import Records
 from vaekit.data.sources.reading import reading
 
-__all__ = ["Arrays", "as_array", "channels_last", "map_npy", "plain", "read_npy", "read_npz"]
+__all__ = ["Arrays", "as_array", "map_npy", "plain", "read_npy", "read_npz", "rows_of"]
 
 _DAMAGED = (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error)
 _VALUES = ("x", "X", "images", "imgs", "data")
@@ -95,7 +95,24 @@ def plain(values: np.ndarray, source: str) -> np.ndarray:
     raise InputError(f"{source}: holds {words.get(kind, str(values.dtype))}, not numbers; convert it to integers or floats first")
 
 
-def channels_last(values: np.ndarray) -> np.ndarray:
+def rows_of(values: np.ndarray, source: str, format: str) -> Records:
+    """An array as records that know the type it came in, images with their channels last.
+
+    Arguments:
+        values: any array.
+        source: where it comes from, for messages.
+        format: the format to write results in.
+
+    Raises:
+        InputError: where the values are no numbers.
+    """
+    x = _channels_last(plain(values, source))
+    # Longer floats than float64 are kept as float64, and come back so.
+    came = np.dtype(f"{values.dtype.kind}{min(values.dtype.itemsize, 8)}")
+    return Records(x, source=source, format=format, dtypes=(came.name,))
+
+
+def _channels_last(values: np.ndarray) -> np.ndarray:
     """Images `(N, 1 or 3, height, width)` as `(N, height, width, 1 or 3)`; all else as it is."""
     first = values.ndim == 4 and values.shape[1] in (1, 3) and values.shape[3] not in (1, 3, 4)
     return np.ascontiguousarray(np.moveaxis(values, 1, -1)) if first else values
@@ -148,8 +165,7 @@ def read_npz(path: Path) -> Arrays:
         raise InputError(f"{path}: holds {held}; save plain arrays with numpy.savez")
     key = _values_key(kept, str(path))
     named = {name: values for name, values in kept.items() if name != key}
-    x = channels_last(plain(kept[key], str(path)))
-    return Arrays(Records(x, source=str(path), format="npz"), named, next((name for name in _LABELS if name in named), None))
+    return Arrays(rows_of(kept[key], str(path), "npz"), named, next((name for name in _LABELS if name in named), None))
 
 
 def _values_key(arrays: Mapping[str, np.ndarray], source: str) -> str:

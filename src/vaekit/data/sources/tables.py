@@ -15,7 +15,7 @@ from vaekit.core.errors import InputError, nearest
 from vaekit.core.records import Records
 from vaekit.data.sources.arrays import plain
 
-__all__ = ["MISSING", "Table", "check_names", "check_present", "from_frame", "is_frame", "is_number"]
+__all__ = ["MISSING", "Table", "check_names", "check_present", "from_frame", "is_frame", "is_number", "to_frame", "typed"]
 
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A")
 
@@ -68,28 +68,24 @@ class Table:
         return self
 
     def rest(self, taken: Collection[str], columns: Sequence[str] | None = None) -> Records:
-        """These columns as x; where none are named, all but those that are taken as labels or condition.
+        """These columns as x, of the smallest type that holds them all; where none are named, all but labels and condition.
+
+        A blank cell is NaN; each column's own type is kept beside.
 
         Raises:
-            InputError: where a column is absent, a cell is no number, or no column is left.
+            InputError: where a column is absent, a cell is no number (names the column, the row and the cell), or no column is left.
         """
         names = tuple(columns) if columns is not None else tuple(name for name in self.names if name not in taken)
-        return Records(self.numbers(names), names, index=self.index, source=self.source, format=self.format)
-
-    def numbers(self, names: Sequence[str]) -> np.ndarray:
-        """These columns as one array `(N, columns)` of the smallest type that holds them all; a blank cell is NaN.
-
-        Raises:
-            InputError: where a cell is no number; names the column, the row and the cell.
-        """
         check_present(names, self.names, self.source)
         if not names:
             raise InputError(f"{self.source}: no column is left for x once labels and condition are taken out; keep at least one")
-        columns = [self._numeric(name) for name in names]
-        x = np.empty((len(columns[0]), len(columns)), np.result_type(*columns))
-        for position, column in enumerate(columns):
+        own = [self._numeric(name) for name in names]
+        values = [self._plain(column) for column in own]
+        x = np.empty((len(values[0]), len(values)), np.result_type(*values))
+        for position, column in enumerate(values):
             x[:, position] = column
-        return x
+        dtypes = tuple(np.dtype(column.type.to_pandas_dtype()).name for column in own)
+        return Records(x, names, index=self.index, source=self.source, format=self.format, dtypes=dtypes)
 
     def facts(self, name: str) -> np.ndarray:
         """One column as it is: numbers (blank = NaN), or text (blank = None) as an object array."""
@@ -98,22 +94,28 @@ class Table:
         check_present([name], self.names, self.source)
         column = _flat(self.arrow[name])
         if not _is_text(column.type):
-            return self._numeric(name)
+            return self._plain(self._numeric(name))
         cells = [None if cell is None or cell.strip() in MISSING else cell.strip() for cell in column.cast(pa.string()).to_pylist()]
         return np.array(cells, dtype=object)
 
-    def _numeric(self, name: str) -> np.ndarray:
+    def _numeric(self, name: str) -> Any:
+        """A column of truth values, integers or floats, as Arrow holds it."""
         import pyarrow as pa
 
         column, kinds = _flat(self.arrow[name]), pa.types
         if kinds.is_null(column.type) or kinds.is_decimal(column.type):
-            column = column.cast(pa.float64())
-        elif kinds.is_boolean(column.type):
-            column = column.cast(pa.uint8())
-        elif _is_text(column.type):
-            column = self._parsed(name, column)
-        elif not (kinds.is_integer(column.type) or kinds.is_floating(column.type)):
+            return column.cast(pa.float64())
+        if _is_text(column.type):
+            return self._parsed(name, column)
+        if not (kinds.is_boolean(column.type) or kinds.is_integer(column.type) or kinds.is_floating(column.type)):
             raise InputError(f"{self.source}: column {name!r} holds {column.type}, not numbers; convert it to numbers or drop it")
+        return column
+
+    def _plain(self, column: Any) -> np.ndarray:
+        import pyarrow as pa
+
+        # A truth value that is missing would make the column one of Python objects.
+        column = column.cast(pa.uint8()) if pa.types.is_boolean(column.type) else column
         return plain(column.to_numpy(zero_copy_only=False), self.source)
 
     def _parsed(self, name: str, column: Any) -> Any:
@@ -123,9 +125,9 @@ class Table:
         kind = pa.large_string()
         text = pc.utf8_trim_whitespace(column.cast(kind))
         text = pc.if_else(pc.is_in(text, value_set=pa.array(MISSING, kind)), pa.scalar(None, kind), text)
-        for read, kept in ((pa.float64(), pa.float64()), (pa.bool_(), pa.uint8())):
+        for kept in (pa.float64(), pa.bool_()):
             try:
-                return text.cast(read).cast(kept)
+                return text.cast(kept)
             except pa.ArrowInvalid:
                 continue
         row = next(row for row, cell in enumerate(text.to_pylist()) if cell is not None and not is_number(cell))
@@ -153,9 +155,46 @@ def from_frame(frame: Any) -> Table:
     names = [str(name) for name in frame.columns]
     check_names(names, "data frame")
     if type(frame).__module__.startswith("polars"):
-        return Table(frame.to_arrow(), "data frame", "frame").filled()
+        return Table(frame.to_arrow(), "data frame", "polars").filled()
     columns = [_series(frame.iloc[:, position]) for position in range(len(names))]
     return Table(pa.table(columns, names=names), "data frame", "frame", frame.index.to_numpy()).filled()
+
+
+def typed(values: np.ndarray, names: Sequence[str], dtypes: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Rows `(N, columns)` as columns by name, each in its own type.
+
+    Arguments:
+        values: numbers that their types can hold.
+        names: of the columns.
+        dtypes: a type for each column, or one for all; empty = that of the values.
+    """
+    kept = tuple(dtypes) if len(dtypes) == len(names) else (*dtypes, values.dtype.name)[:1] * len(names)
+    return {name: column.astype(kind, copy=False) for name, column, kind in zip(names, values.T, kept, strict=True)}
+
+
+def to_frame(values: np.ndarray, names: Sequence[str], dtypes: Sequence[str] = (), format: str = "frame", like: Any = None) -> Any:
+    """Rows `(N, columns)` as a pandas frame, or a polars frame where the format is `polars`.
+
+    Arguments:
+        values: the rows.
+        names: of the columns.
+        dtypes: as for `typed`.
+        format: `Records.format` of the data they are like.
+        like: what they were made from; the index of a pandas frame is theirs too.
+
+    Raises:
+        InputError: where a polars frame is wanted and polars is not installed.
+    """
+    columns = typed(values, names, dtypes)
+    if format == "polars":
+        try:
+            import polars
+        except ImportError as error:
+            raise InputError("rows like those of a polars frame need polars, which is not installed: pip install polars") from error
+        return polars.DataFrame(columns)
+    import pandas
+
+    return pandas.DataFrame(columns, index=like.index if isinstance(like, pandas.DataFrame) else None)
 
 
 def check_present(wanted: Iterable[str], names: Collection[str], source: str) -> None:

@@ -85,8 +85,8 @@ def writing_rows(fitted: FittedVAE, place: Place, across: int | None = None) -> 
         with _sheet(modality, place.path, across) as append:
             yield append
         return
-    columns = fitted.data.get("columns") or ()
-    with open_writer(place.path, columns if place.tabular else (), place.kind) as writer:
+    header = [fitted.data.get(name) or () for name in ("columns", "dtypes")] if place.tabular else [(), ()]
+    with open_writer(place.path, header[0], place.kind, header[1]) as writer:
         if place.tabular:
             yield writer.append
         else:

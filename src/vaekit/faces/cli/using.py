@@ -60,7 +60,7 @@ def generate(
         for number, start in enumerate(range(0, count, size)):
             rows = min(size, count - start)
             # Each chunk has draws of its own; the first is what the Python face gives for the same seed.
-            values = fitted.generate(rows, given, temperature, seed + number, mean)
+            values = tasks.generate(fitted.system, rows, given, temperature, seed + number, mean)
             append(values, _columns_of(given, rows))
     return _written(place, count, began)
 
