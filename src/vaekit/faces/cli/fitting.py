@@ -4,6 +4,7 @@
                  run.json     checkpoint.safetensors                   what `--resume` goes on from
 """
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -125,7 +126,7 @@ def _done(work: Callable[[bool, Sequence[Hook]], FittedVAE], folder: Path, repor
         fitted = work(watched, () if watched else (Lines(),))
     except KeyboardInterrupt as error:
         if (folder / "run.json").is_file():
-            raise Stopped(f"interrupted; all steps are saved: go on with  vae fit --resume --run {folder}") from error
+            raise Stopped(f"interrupted; all steps are saved: go on with  vae fit --resume --run {shlex.quote(str(folder))}") from error
         raise Stopped("interrupted before training began; nothing was written") from error
     if report:
         return _measured(fitted, folder, folder, quiet)
@@ -140,7 +141,7 @@ def _measured(
         with working(sys.stderr.isatty() and not quiet) as progress:
             metrics = fitted.report(folder / _REPORT, data, particles, seed, progress)
     except KeyboardInterrupt as error:
-        raise Stopped(f"interrupted while measuring; the model is whole: measure it with  vae evaluate {run}") from error
+        raise Stopped(f"interrupted while measuring; the model is whole: measure it with  vae evaluate {shlex.quote(str(run))}") from error
     facts = {**_facts(fitted, run), "report": str(folder / _REPORT), "measured_seconds": round(time.monotonic() - began, 2), **metrics}
     return Answer(summary(fitted, metrics, run, folder / _REPORT), facts)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vaekit.faces.fitted import FittedVAE
+from vaekit.tasks.walk import has_density
 
 __all__ = ["summary"]
 
@@ -29,8 +30,28 @@ def summary(fitted: FittedVAE, metrics: Mapping[str, Any] | None, run: Path, rep
         lines += _measured(metrics)
     if report is not None:
         lines.append(_line("look at", f"{report}  (every figure: {report.with_name('metrics.json')})"))
-    lines.append(_line("next", f"vae generate {shlex.quote(str(run))} -n 100 --out samples"))
-    return lines
+    return [*lines, *(_line("next", command) for command in _commands(fitted, run))]
+
+
+def _commands(fitted: FittedVAE, run: Path) -> list[str]:
+    """What to do with the model, each ready to be run as it stands: new rows where it has a prior, else the codes of its own data."""
+    if has_density(fitted.system):
+        words = ["generate", str(run), "-n", "100"]
+        for fact in fitted.system.modality.state.get("conditions", []):
+            words += ["--condition", f"{fact['name']}={fact['names'][0] if fact['names'] else format(fact['location'], '.4g')}"]
+        return [_command([*words, "--out", str(run / "samples")])]
+    facts = fitted.data
+    if facts.get("source") is None:
+        return []
+    # Columns and labels are found in the data itself; a file of its own is named again.
+    told = facts.get("condition")
+    beside = isinstance(told, str) and told != "label" and facts["condition_columns"] != [told]
+    given = ["--condition", str(told)] if beside else []
+    return [_command(["encode", str(run), facts["source"], *given, "--out", str(run / "codes")])]
+
+
+def _command(words: Sequence[str]) -> str:
+    return " ".join(["vae", *map(shlex.quote, words)])
 
 
 def _trained(fitted: FittedVAE) -> list[str]:
