@@ -16,7 +16,13 @@ from torch import Tensor
 
 from vaekit.core.adapter import Adapter
 
-__all__ = ["Affine"]
+__all__ = ["FARTHEST", "LARGEST", "Affine"]
+
+LARGEST = 1e150
+"""The largest number whose square can be summed over any number of rows in float64."""
+
+FARTHEST = 1e15
+"""The most deviations from the mean whose square, over the smallest variance of a likelihood, float32 can sum over a row."""
 
 
 class Affine(Adapter):

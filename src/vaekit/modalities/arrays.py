@@ -13,7 +13,7 @@ from vaekit.core.conditional import Conditional, Neural
 from vaekit.core.errors import InputError, nearest
 from vaekit.core.modality import Modality
 from vaekit.core.records import Records
-from vaekit.modalities.affine import Affine
+from vaekit.modalities.affine import FARTHEST, LARGEST, Affine
 from vaekit.modalities.architecture import Architecture
 from vaekit.modalities.conditions import Conditions, check_conditions
 from vaekit.parts.likelihoods import LIKELIHOODS, Likelihood
@@ -24,6 +24,8 @@ __all__ = ["ArrayModality"]
 
 # A density needs a Jacobian to be quoted in the data's own units; a probability does not.
 _DENSITIES = ("real", "unit", "open_unit")
+# Values that are used as they are, counts say: their squares must lie within float32.
+_LARGEST_AS_IT_IS = 1e19
 
 
 class ArrayModality(Modality):
@@ -100,7 +102,7 @@ class ArrayModality(Modality):
         return Chosen(name, arguments, "as asked")
 
     def check(self, records: Records) -> None:
-        """Refuse values and conditions that are not finite, save gaps that are modelled.
+        """Refuse values and conditions that are not finite, save gaps that are modelled, or too large to be squared.
 
         Raises:
             InputError: where there are such; says how many and where the first is.
@@ -111,12 +113,10 @@ class ArrayModality(Modality):
             return
         bad = np.isinf(x) if self.gaps else ~np.isfinite(x)
         if bad.any():
-            first = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
-            value = x[first]
-            column = f", column {records.columns[first[1]]!r}" if records.columns else f", position {first[1:]}"
+            value, where = _first(records, bad)
             fix = "drop or fill those cells" + (", or model them as gaps with gaps=true" if np.isnan(value) else "")
-            where = f"row {records.number(first[0])}{column}"
             raise InputError(f"{records.source}: {int(bad.sum())} values are not finite, the first ({value}) in {where}: {fix}")
+        _refuse_far(records, np.abs(x) > LARGEST, f"beyond {LARGEST:g}, where squares end")
 
     @abstractmethod
     def shape_of(self, records: Records) -> tuple[int, ...]:
@@ -134,7 +134,7 @@ class ArrayModality(Modality):
         """All rows as compact tensors.
 
         Raises:
-            InputError: where columns, sizes or values do not fit what was fitted.
+            InputError: where columns, sizes or values do not fit what was fitted, or a value lies too far from what was fitted.
         """
         records = self.matching(records)
         self.check(records)
@@ -143,6 +143,11 @@ class ArrayModality(Modality):
             seen = _with_worth(facts(records.x, self.kind, records.columns, records.position), float(self.adapter.scale.reshape(-1)[0]))
             check(self.likelihood, self.likelihood_arguments, seen, records.source)
         stored = self.adapter.store(records.x.reshape(records.rows, *self.event))
+        if stored["x"].is_floating_point():
+            real = self.domain_name == "real"
+            far = stored["x"].abs() > (FARTHEST if real else _LARGEST_AS_IT_IS)
+            words = f"more than {FARTHEST:g} deviations from the training rows' mean" if real else f"beyond {_LARGEST_AS_IT_IS:g}"
+            _refuse_far(records, far.numpy().reshape(records.x.shape), words)
         if records.label is not None:
             stored["label"] = torch.from_numpy(records.label.astype(np.int64))
         given = self.conditions.encode(records.condition, records.rows)
@@ -258,6 +263,23 @@ class ArrayModality(Modality):
         self.adapter.state = state["adapter"]
         self.conditions.state = state["conditions"]
         self.input = (np.asarray(state["input"][0]), np.asarray(state["input"][1]))
+
+
+def _first(records: Records, marked: np.ndarray) -> tuple[Any, str]:
+    """The first marked value, and its place in words."""
+    first = tuple(int(i) for i in np.unravel_index(int(marked.argmax()), marked.shape))
+    column = f"column {records.columns[first[1]]!r}" if records.columns else f"position {first[1:]}"
+    return records.x[first], f"row {records.number(first[0])}, {column}"
+
+
+def _refuse_far(records: Records, far: np.ndarray, words: str) -> None:
+    """Raise where a value is marked as too far from zero; the words say what it is."""
+    if far.any():
+        value, where = _first(records, far)
+        raise InputError(
+            f"{records.source}: {int(far.sum())} values are too large, the first ({value:g}) in {where} is {words}: "
+            "rescale that column (divide it, or take logarithms), or drop the row"
+        )
 
 
 def _with_worth(seen: Facts, worth: float) -> Facts:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vaekit.core.errors import InputError, nearest
 from vaekit.core.records import Records
+from vaekit.modalities.affine import FARTHEST, LARGEST
 
 __all__ = ["Conditions", "check_conditions"]
 
@@ -139,7 +140,7 @@ def _fitted(name: str, column: np.ndarray) -> _Fact:
 
 
 def check_conditions(records: Records) -> None:
-    """Refuse conditions whose numbers are not finite.
+    """Refuse conditions whose numbers are not finite, or too large to be squared.
 
     Raises:
         InputError: where there is one; names its column and row.
@@ -148,9 +149,11 @@ def check_conditions(records: Records) -> None:
         return
     for name, column in zip(_named(records.condition, records.condition_columns), records.condition.T):
         numbers = _measured(column)
-        if numbers is not None and not np.isfinite(numbers).all():
-            row = records.number(int((~np.isfinite(numbers)).argmax()))
-            raise InputError(f"{records.source}: condition '{name}', row {row}: not a finite number; fill or drop that row")
+        if numbers is None:
+            continue
+        for bad, words in ((~np.isfinite(numbers), "not a finite number; fill"), (np.abs(numbers) > LARGEST, "too large; rescale it")):
+            if bad.any():
+                raise InputError(f"{records.source}: condition '{name}', row {records.number(int(bad.argmax()))}: {words} or drop that row")
 
 
 def _named(values: np.ndarray, names: Sequence[str]) -> list[str]:
@@ -184,4 +187,12 @@ def _encoded(fact: _Fact, column: np.ndarray) -> Tensor:
     if not np.isfinite(numbers).all():
         first = int((~np.isfinite(numbers)).argmax())
         raise InputError(f"condition '{fact.name}': value {first + 1} is {numbers[first]}: give a finite number")
-    return torch.from_numpy((numbers - fact.location) / fact.scale).float().unsqueeze(1)
+    scaled = (numbers - fact.location) / fact.scale
+    far = np.abs(scaled) > FARTHEST
+    if far.any():
+        first = int(far.argmax())
+        raise InputError(
+            f"condition '{fact.name}': value {first + 1} ({numbers[first]:g}) is more than {FARTHEST:g} deviations from the training rows' "
+            "mean: give a nearer one, or rescale it and train again"
+        )
+    return torch.from_numpy(scaled).float().unsqueeze(1)
