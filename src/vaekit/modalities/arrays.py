@@ -116,7 +116,9 @@ class ArrayModality(Modality):
             value, where = _first(records, bad)
             fix = "drop or fill those cells" + (", or model them as gaps with gaps=true" if np.isnan(value) else "")
             raise InputError(f"{records.source}: {int(bad.sum())} values are not finite, the first ({value}) in {where}: {fix}")
-        _refuse_far(records, np.abs(x) > LARGEST, f"beyond {LARGEST:g}, where squares end")
+        # Shorter floats end before that.
+        if x.dtype.itemsize == 8:
+            _refuse_far(records, (x > LARGEST) | (x < -LARGEST), f"beyond {LARGEST:g}, where squares end")
 
     @abstractmethod
     def shape_of(self, records: Records) -> tuple[int, ...]:
@@ -144,10 +146,10 @@ class ArrayModality(Modality):
             check(self.likelihood, self.likelihood_arguments, seen, records.source)
         stored = self.adapter.store(records.x.reshape(records.rows, *self.event))
         if stored["x"].is_floating_point():
-            real = self.domain_name == "real"
-            far = stored["x"].abs() > (FARTHEST if real else _LARGEST_AS_IT_IS)
-            words = f"more than {FARTHEST:g} deviations from the training rows' mean" if real else f"beyond {_LARGEST_AS_IT_IS:g}"
-            _refuse_far(records, far.numpy().reshape(records.x.shape), words)
+            x, real = stored["x"].numpy().reshape(records.x.shape), self.domain_name == "real"
+            limit = FARTHEST if real else _LARGEST_AS_IT_IS
+            words = "more than {:g} deviations from the training rows' mean" if real else "beyond {:g}"
+            _refuse_far(records, (x > limit) | (x < -limit), words.format(limit))
         if records.label is not None:
             stored["label"] = torch.from_numpy(records.label.astype(np.int64))
         given = self.conditions.encode(records.condition, records.rows)
