@@ -65,8 +65,8 @@ Writer = tuple[tuple[int, ...], Callable[[], nn.Module]]
 WRITERS: dict[str, Writer] = {
     "mlp": ((), lambda: VectorWriter(2, (), CONDITION, partial(MLP, hidden=(8,)))),
     "from a grid": ((3, 4), lambda: VectorWriter(2, (3, 4), CONDITION, partial(Residual, hidden=(8, 8)))),
-    "convolution": ((), lambda: ConvolutionWriter(2, (), (9, 7, 2), CONDITION, (4, 6), 1, "silu", "group")),
-    "convolution from a grid": ((3, 2), lambda: ConvolutionWriter(2, (3, 2), (12, 7, 1), CONDITION, (4, 6), 1, "silu", "none")),
+    "convolution": ((), lambda: ConvolutionWriter(2, (), (9, 7, 2), CONDITION, (4, 6), 1, 10, "silu", "group")),
+    "convolution from a grid": ((3, 2), lambda: ConvolutionWriter(2, (3, 2), (12, 7, 1), CONDITION, (4, 6), 1, 10, "silu", "none")),
     "own": ((), lambda: OwnWriter(nn.Linear(2 + CONDITION, 9), 2, CONDITION, (6,))),
     "own for images": ((), lambda: OwnWriter(_picture_back(2, 4, 3), 2, CONDITION, (4, 3, 2))),
 }

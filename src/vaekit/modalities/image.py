@@ -111,11 +111,11 @@ class Image(ArrayModality):
         """A residual convolution from 16 pixels on, fully connected layers below or where asked."""
         a, (mean, deviation) = architecture, map(torch.as_tensor, self.input)
         if self._convolves(a) or grid:
-            hidden = a.hidden[0] if a.hidden else 256
             # One mean a channel: a convolution treats all places alike.
             scaled = Scaled(mean.reshape(self.event).mean(dim=(0, 1)), deviation)
             return ConvolutionReader(
-                self.event, self.condition_width, self.gaps, scaled, a.channels, a.blocks, hidden, grid, a.activation, a.norm, a.dropout
+                self.event, self.condition_width, self.gaps, scaled, a.channels, a.blocks, _flat(a), grid, a.activation, a.norm,
+                a.dropout,
             )
         return VectorReader(self.event, self.condition_width, self.gaps, Scaled(mean, deviation), a.layers())
 
@@ -123,7 +123,9 @@ class Image(ArrayModality):
         """The way back of `reading`."""
         a = architecture
         if self._convolves(a) or positions:
-            return ConvolutionWriter(width, positions, self.event, self.condition_width, a.channels, a.blocks, a.activation, a.norm)
+            return ConvolutionWriter(
+                width, positions, self.event, self.condition_width, a.channels, a.blocks, _flat(a), a.activation, a.norm
+            )
         return VectorWriter(width, positions, self.condition_width, a.layers(reverse=True))
 
     def _convolves(self, architecture: Architecture) -> bool:
@@ -135,3 +137,8 @@ class Image(ArrayModality):
                 "give fewer channels="
             )
         return architecture.network == "convolution"
+
+
+def _flat(architecture: Architecture) -> int:
+    """Width of the layer between a convolution's coarsest grid and a vector."""
+    return architecture.hidden[0] if architecture.hidden else 256

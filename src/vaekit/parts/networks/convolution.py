@@ -1,6 +1,9 @@
 r"""Residual convolutions for images: a tower down to a small grid, and one up from it.
 
-    h' = h + conv(a(norm(conv(a(norm(h))))))          (He et al. 2016, arXiv:1603.05027; GroupNorm: Wu, He 2018, arXiv:1803.08494)
+    h' = h + conv(a(norm(conv(a(norm(h))))))
+
+(He et al. 2016, arXiv:1603.05027; GroupNorm: Wu, He 2018, arXiv:1803.08494; the way up is a sub-pixel convolution: Shi et al. 2016,
+arXiv:1609.05158)
 
 No BatchNorm: it ties the rows of a batch together, so that a score would depend on its neighbours. Channels are last outside, first
 within; particles and rows are one axis within.
@@ -136,13 +139,14 @@ class ConvolutionWriter(nn.Module):
         condition_width: numbers of a condition; 0 = none.
         channels: width of each level, finest first; each level doubles the grid.
         blocks: residual blocks a level.
+        hidden: width of the layer between a vector and the coarsest grid.
         activation: name of the nonlinearity.
         norm: `group` or `none`.
     """
 
     def __init__(
         self, width: int, positions: Sequence[int], event: Sequence[int], condition_width: int, channels: Sequence[int], blocks: int,
-        activation: str, norm: str,
+        hidden: int, activation: str, norm: str,
     ):
         super().__init__()
         sides = [tuple(event[:2])]
@@ -151,18 +155,16 @@ class ConvolutionWriter(nn.Module):
         self.sides = sides[-2::-1]
         self.start, self.first = sides[-1], channels[-1]
         self.latent_grid = tuple(positions)
-        if positions:
-            self.enter: nn.Module = nn.Linear(width + condition_width, self.first)
-        else:
-            self.enter = nn.Linear(width + condition_width, self.first * prod(self.start))
-        self.ups, self.towers = nn.ModuleList(), nn.ModuleList()
-        size = self.first
-        for level in reversed(channels):
-            self.towers.append(nn.ModuleList(ResidualBlock(size, condition_width, activation, norm) for _ in range(blocks)))
-            self.ups.append(nn.Conv2d(size, level, 3, padding=1))
-            size = level
-        self.last = nn.Sequential(_norm(size, norm), named_activation(activation))
-        self.width = size
+        size = width + condition_width
+        self.enter = nn.Linear(size, self.first) if positions else nn.Sequential(
+            nn.Linear(size, hidden), named_activation(activation), nn.Linear(hidden, self.first * prod(self.start))
+        )
+        self.towers, self.ups = nn.ModuleList(), nn.ModuleList()
+        for here, finer in zip(reversed(channels), (*reversed(channels[:-1]), channels[0])):
+            self.towers.append(nn.ModuleList(ResidualBlock(here, condition_width, activation, norm) for _ in range(blocks)))
+            self.ups.append(_doubling(here, finer, activation, norm))
+        self.last = named_activation(activation)
+        self.width = channels[0]
         self.positions = tuple(event[:2])
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -174,8 +176,14 @@ class ConvolutionWriter(nn.Module):
         h = h.movedim(-1, 1) if self.latent_grid else h.unflatten(-1, (self.first, *self.start))
         if h.shape[-2:] != self.start:
             h = nn.functional.interpolate(h, size=self.start, mode="nearest")
-        for tower, up, side in zip(self.towers, self.ups, self.sides):
+        for tower, up, (height, breadth) in zip(self.towers, self.ups, self.sides):
             for block in tower:  # type: ignore[attr-defined]
                 h = block(h, given)
-            h = up(nn.functional.interpolate(h, size=side, mode="nearest"))
+            # A side of odd length has been halved upwards.
+            h = up(h)[..., :height, :breadth]
         return self.last(h).movedim(1, -1).unflatten(0, rows)
+
+
+def _doubling(size: int, width: int, activation: str, norm: str) -> nn.Sequential:
+    """Each place becomes two by two: four times the channels, rearranged, at a quarter of what the finer grid would cost."""
+    return nn.Sequential(_norm(size, norm), named_activation(activation), nn.Conv2d(size, 4 * width, 3, padding=1), nn.PixelShuffle(2))
