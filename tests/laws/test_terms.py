@@ -140,6 +140,25 @@ def test_capacity_is_the_distance_to_a_rising_target(system):
         torch.testing.assert_close(term(trace), (trace.kl().mean() - target).abs())
 
 
+@pytest.mark.parametrize("others", [(Reconstruction,), (KL, Critic)])
+def test_a_term_that_reweights_what_flows_back_stands_alone(others):
+    doubly = partial(ImportanceBound, 3, doubly_reparameterised=True)
+    for terms in ([doubly(), *(other() for other in others)], [*(other() for other in others), doubly()]):
+        with pytest.raises(ValueError, match=r"term 'bound' changes every gradient.*: let it stand alone") as caught:
+            Objective(*terms)
+        assert "\n" not in str(caught.value) and all(repr(other().name) in str(caught.value) for other in others)
+    Objective(ImportanceBound(3), *(other() for other in others))
+    assert Objective(doubly()).needs == Needs(3, alone=True)
+
+
+def test_the_doubly_reparameterised_gradient_is_refused_for_several_latents(system):
+    trace = walked(system)
+    deep = replace(trace, sites={"upper": trace.sites["z"], "lower": trace.sites["z"]})
+    with pytest.raises(InputError, match="right for one latent, but this model has upper, lower") as caught:
+        ImportanceBound(3, doubly_reparameterised=True)(deep)
+    assert "\n" not in str(caught.value) and ImportanceBound(3)(deep).shape == (32,)
+
+
 @pytest.mark.parametrize("doubly", [False, True])
 def test_one_particle_gives_the_bound_of_one_draw(system, doubly):
     trace = walked(system, particles=1)
@@ -212,11 +231,11 @@ def test_particles_weights_are_used():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: KL(free_bits=-1), "free_bits must be 0 or more"),
-        (lambda: KL(free_bits=math.nan), "free_bits must be 0 or more"),
+        (lambda: KL(free_bits=-1), "free_bits must be a number of 0 or more"),
+        (lambda: KL(free_bits=math.nan), "free_bits must be finite and a number of 0 or more"),
         (lambda: KL(weight=math.nan), "finite number"),
-        (lambda: KL(capacity="much"), "finite number or a schedule"),
-        (lambda: ImportanceBound(0), "particles must be 1 or more"),
+        (lambda: KL(capacity="much"), "capacity must be a number of 0 or more or a schedule"),
+        (lambda: ImportanceBound(0), "particles must be a whole number of 1 or more"),
     ],
 )
 def test_what_makes_no_sense_is_refused(make, words):
@@ -242,5 +261,5 @@ def test_a_point_has_no_bound_and_says_so():
 
 @pytest.mark.parametrize("capacity", [-3.0, Linear(0.0, -3.0), {"recipe": "linear", "arguments": {"start": -1.0}}])
 def test_a_negative_capacity_is_refused(capacity):
-    with pytest.raises(InputError, match="capacity must be 0 or more nats"):
+    with pytest.raises(InputError, match="capacity must be a number of 0 or more"):
         KL(capacity=capacity)

@@ -10,14 +10,15 @@ r"""Weights that change while a stage runs: functions of `progress`, the fractio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Annotated, Any, Protocol, TypeAlias, get_type_hints
 
 import torch
 from torch import Tensor
 
+from vaekit.core.declared import Count, Fraction, Limit, Range, conform
 from vaekit.core.errors import InputError, nearest
 
-__all__ = ["Constant", "Cosine", "Cyclic", "Linear", "Schedule", "Weight", "as_json", "schedule"]
+__all__ = ["Constant", "Cosine", "Cyclic", "Ends", "Linear", "NonNegativeWeight", "Schedule", "Weight", "as_json", "schedule"]
 
 
 class Schedule(Protocol):
@@ -30,14 +31,8 @@ class Schedule(Protocol):
 
 def _check(made: Any) -> None:
     """See that a schedule gives a finite number everywhere."""
-    name, values = type(made).__name__.lower(), vars(made)
-    for argument, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise InputError(f"schedule {name!r}: {argument} must be a finite number, not {value!r}")
-    if not 0 < values.get("until", 1) <= 1:
-        raise InputError(f"schedule {name!r}: until must be a fraction in (0, 1], not {values['until']}")
-    if values.get("cycles", 1) < 1:
-        raise InputError(f"schedule {name!r}: cycles must be 1 or more, not {values['cycles']}")
+    for argument, declared in get_type_hints(type(made), include_extras=True).items():
+        conform(f"schedule {type(made).__name__.lower()!r}: {argument}", getattr(made, argument), declared)
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ class Linear:
 
     start: float = 0.0
     stop: float = 1.0
-    until: float = 0.1
+    until: Fraction = 0.1
 
     def __post_init__(self) -> None:
         _check(self)
@@ -76,7 +71,7 @@ class Cosine:
 
     start: float = 0.0
     stop: float = 1.0
-    until: float = 0.1
+    until: Fraction = 0.1
 
     def __post_init__(self) -> None:
         _check(self)
@@ -92,8 +87,8 @@ class Cyclic:
 
     start: float = 0.0
     stop: float = 1.0
-    cycles: int = 4
-    until: float = 0.5
+    cycles: Count = 4
+    until: Fraction = 0.5
 
     def __post_init__(self) -> None:
         _check(self)
@@ -106,6 +101,27 @@ class Cyclic:
 
 
 Weight: TypeAlias = float | Schedule | Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Ends(Limit):
+    """A number, or a schedule that begins and ends, within a range."""
+
+    range: Range
+
+    def holds(self, value: Any) -> bool:
+        """Whether both ends lie within; a schedule that is none is refused by its own words."""
+        if not isinstance(value, Mapping) and (isinstance(value, (bool, str)) or not callable(value)):
+            return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and self.range.holds(value)
+        weight = schedule(value)
+        return all(self.range.holds(float(weight(torch.tensor(end)))) for end in (0.0, 1.0))
+
+    def words(self, kind: str) -> str:
+        """The range, and the names of the schedules."""
+        return f"{self.range.words('a number')} or a schedule ({', '.join(_NAMED)}) within that"
+
+
+NonNegativeWeight: TypeAlias = Annotated[Weight, Ends(Range(0))]
 
 _NAMED = {"constant": Constant, "linear": Linear, "cosine": Cosine, "cyclic": Cyclic}
 

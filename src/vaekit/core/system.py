@@ -5,10 +5,12 @@ Only what `build` made can be saved: its name and arguments are what the file ho
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from typing import Any, Protocol
 
 from torch import nn
 
+from vaekit.core.declared import conform
 from vaekit.core.errors import InputError, nearest
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective
@@ -101,6 +103,10 @@ def build(book: Book, recipe: str, modality: Modality, **arguments: Any) -> Syst
     Raises:
         InputError: where the recipe, or an argument of it, is unknown or out of range, or could not be written to a file.
     """
+    parameters = signature(book.recipe(recipe), eval_str=True).parameters
+    for name, value in arguments.items():
+        if name in parameters:
+            conform(name, value, parameters[name].annotation)
     made = book.recipe(recipe)(modality, **arguments)
     handed = tuple(name for name, value in arguments.items() if isinstance(value, nn.Module))
     kept = {name: as_json(value) for name, value in arguments.items() if name not in handed}

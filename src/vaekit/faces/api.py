@@ -17,7 +17,7 @@ from vaekit.core.system import System
 from vaekit.data import open_records
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.origin import remembered, reopened
-from vaekit.faces.preparing import BOOK, Arguments, Parts, divide, kind_of, prepare, seeded, sorted_arguments
+from vaekit.faces.preparing import BOOK, Arguments, Parts, divide, held_out_shares, kind_of, prepare, seeded, sorted_arguments
 from vaekit.faces.progress import showing
 from vaekit.operations import load_system, save_system
 from vaekit.operations.store import read_json, write_json
@@ -59,10 +59,12 @@ def fit(
     Raises:
         InputError: where the data or an argument is wrong; one line that says what, where and what to do.
     """
+    held_out_shares(validation, test)
+    # Before the data is opened, which may take long; and again with the kind that it turns out to have.
+    device_of(sorted_arguments(recipe, kind, arguments).settings)
     records = open_records(data, labels, condition)
     kind = kind_of(records) if kind == "auto" else kind
     told = sorted_arguments(recipe, kind, arguments)
-    device_of(told.settings)
     facts = remembered(data, records, labels, condition, validation, test, told.settings.seed)
     made, parts = _made(records, recipe, kind, told, facts)
     if run is None:
@@ -119,6 +121,7 @@ def train(
         hooks: who else watches.
         settings: of training (`epochs`, `minutes`, `batch`, `rate`, `seed`, ...).
     """
+    held_out_shares(validation, test)
     checked = Settings.checked(**settings)
     records = open_records(data, labels, condition)
     facts = remembered(data, records, labels, condition, validation, test, checked.seed)

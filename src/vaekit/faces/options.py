@@ -45,13 +45,14 @@ def options_of(recipe: str, kind: str) -> dict[str, Option]:
 
     Arguments:
         recipe: a name in the book.
-        kind: the modality's name.
+        kind: the modality's name; `auto` = those of all kinds.
 
     Raises:
         InputError: where the book has no such name; suggests the nearest.
     """
     # What the data is prepared with is said once: a recipe's `likelihood` reaches it through the modality.
-    return {**of_recipe(BOOK.recipe(recipe)), **of_modality(kind), **of_training()}
+    of_data = {n: o for known in (MODALITIES if kind == "auto" else [kind]) for n, o in of_modality(known).items()}
+    return {**of_recipe(BOOK.recipe(recipe)), **of_data, **of_training()}
 
 
 def of_recipe(made: Recipe) -> dict[str, Option]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from vaekit.core.declared import Part, Rest, conform
 from vaekit.core.errors import InputError, nearest
 from vaekit.core.modality import Modality
 from vaekit.core.records import Records
@@ -19,12 +20,9 @@ from vaekit.faces.options import BOOK, options_of
 from vaekit.training import History, Settings, fit
 
 __all__ = [
-    "BOOK", "Arguments", "Parts", "assemble", "divide", "fingerprint", "kind_of", "prepare", "seeded", "sorted_arguments",
+    "BOOK", "Arguments", "Parts", "assemble", "divide", "fingerprint", "held_out_shares", "kind_of", "prepare", "seeded",
+    "sorted_arguments",
 ]
-
-_WORDS: dict[Any, tuple[Any, str]] = {
-    int: (int, "a whole number"), float: ((int, float), "a number"), bool: (bool, "true or false"), str: (str, "a word"),
-}
 
 # Rows that a measurement takes at once; large, since nothing is kept for a gradient.
 _MEASURED = 1024
@@ -83,30 +81,21 @@ def sorted_arguments(recipe: str, kind: str, given: Mapping[str, Any]) -> Argume
 
     Arguments:
         recipe: the recipe's name.
-        kind: the modality's name.
+        kind: the modality's name; `auto` = not known yet, so that an option of any will do.
         given: everything the person said.
 
     Raises:
-        InputError: where a name belongs to none of them; suggests the nearest of all.
+        InputError: where a name belongs to none of them, with the nearest of all; or where a value is not what it is declared to be.
     """
     known = options_of(recipe, kind)
     for name, value in given.items():
         if name not in known:
-            raise InputError(f"option {name!r} is unknown for recipe '{recipe}' on modality '{kind}': {nearest(name, known)}")
+            where = "" if kind == "auto" else f" on modality '{kind}'"
+            raise InputError(f"option {name!r} is unknown for recipe '{recipe}'{where}: {nearest(name, known)}")
         if known[name].group != "training":
-            _of_its_type(name, value, known[name].declared)
+            conform(name, value, known[name].declared)
     data, training = ({n: v for n, v in given.items() if known[n].group == group} for group in ("data", "training"))
     return Arguments(data, {n: v for n, v in given.items() if known[n].group in ("recipe", "network")}, Settings.checked(**training))
-
-
-def _of_its_type(name: str, value: Any, declared: Any) -> None:
-    """Raise where a value is not what the argument is declared to be; what is declared loosely is left to whom it is for."""
-    if declared in _WORDS:
-        types, words = _WORDS[declared]
-        if not isinstance(value, types) or (isinstance(value, bool) and declared is not bool):
-            raise InputError(f"{name} must be {words}, not {value!r}")
-    elif declared == nn.Module | None and not isinstance(value, nn.Module | None):
-        raise InputError(f"{name} must be a network, a torch.nn.Module that is handed in from Python, not {value!r}")
 
 
 def kind_of(records: Records) -> str:
@@ -161,16 +150,29 @@ def seeded(recipe: str, modality: Modality, told: Arguments) -> System:
         return build(BOOK, recipe, modality, **told.recipe)
 
 
+def held_out_shares(validation: Any, test: Any) -> None:
+    """See that rows can be held out in these shares, and that some are left to learn from.
+
+    Arguments:
+        validation: share of the rows to choose the weights on.
+        test: share of the rows to measure on.
+
+    Raises:
+        InputError: where one is out of range, or both together are 1 or more.
+    """
+    conform("validation", validation, Part)
+    conform("test", test, Rest)
+    if validation + test >= 1:
+        raise InputError(f"validation and test must together be a number below 1, not {validation + test:g}: no row is left to learn from")
+
+
 def divide(records: Records, validation: float, test: float, seed: int) -> tuple[Records, Records, Records]:
     """Training, validation and test rows, stratified by label where there is one.
 
     Raises:
         InputError: where there are too few rows, or a fraction is out of range.
     """
-    for name, share in (("validation", validation), ("test", test)):
-        _of_its_type(name, share, float)
-    if validation == 0:
-        raise InputError("validation=0: the weights to keep are chosen on rows that are held out; give a share above 0, such as 0.05")
+    held_out_shares(validation, test)
     if records.rows < 4:
         held = f"{records.rows} row{'s' * (records.rows != 1)}"
         raise InputError(f"{records.source}: holds {held}; a model needs at least 4 to learn from and be measured on")

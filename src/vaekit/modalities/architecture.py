@@ -1,12 +1,13 @@
 """Sizes of the networks at the two ends, as a person names them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
 from torch import nn
 
+from vaekit.core.declared import Count, Range, Rest, conform
 from vaekit.core.errors import InputError, nearest
 from vaekit.parts.networks import MLP, Residual
 from vaekit.parts.networks.activation import ACTIVATIONS
@@ -32,12 +33,12 @@ class Architecture:
     """
 
     network: str = "auto"
-    hidden: tuple[int, ...] = ()
+    hidden: tuple[Count, ...] = ()
     activation: str = "silu"
     gated: bool = False
-    dropout: float = 0.0
-    channels: tuple[int, ...] = (32, 64, 128)
-    blocks: int = 1
+    dropout: Rest = 0.0
+    channels: tuple[Count, ...] = (32, 64, 128)
+    blocks: Annotated[int, Range(0)] = 1
     norm: str = "group"
 
     @classmethod
@@ -54,14 +55,11 @@ class Architecture:
         for name, allowed in (("network", _NETWORKS), ("activation", tuple(ACTIVATIONS)), ("norm", ("group", "none"))):
             if name in given and given[name] not in allowed:
                 raise InputError(f"{name}={given[name]!r} is unknown: {nearest(str(given[name]), allowed)}")
-        for name in ("hidden", "channels"):
+        for name, declared in get_type_hints(cls, include_extras=True).items():
             if name in given:
-                given[name] = _sizes(name, given[name])
-        if not 0 <= float(given.get("dropout", 0.0)) < 1:
-            raise InputError(f"dropout must be in [0, 1), not {given['dropout']}")
-        if int(given.get("blocks", 1)) < 0:
-            raise InputError(f"blocks must be 0 or more, not {given['blocks']}")
-        return cls(**given)
+                conform(name, given[name], declared)
+        sizes = {n: (v,) if isinstance(v, int) else tuple(v) for n, v in given.items() if n in ("hidden", "channels")}
+        return cls(**{**given, **sizes})
 
     def layers(self, reverse: bool = False) -> Callable[[int], nn.Module]:
         """What makes the layers of a vector's network from the size of its input.
@@ -74,10 +72,3 @@ class Architecture:
         if self.network == "residual":
             return partial(Residual, hidden=widths, activation=self.activation, dropout=self.dropout)
         return partial(MLP, hidden=widths, activation=self.activation, gated=self.gated, dropout=self.dropout)
-
-
-def _sizes(name: str, given: int | Sequence[int]) -> tuple[int, ...]:
-    sizes = (given,) if isinstance(given, int) else tuple(given)
-    if not sizes or any(not isinstance(size, int) or isinstance(size, bool) or size < 1 for size in sizes):
-        raise InputError(f"{name} must be widths of 1 or more, such as {name}=256,128, not {given!r}")
-    return sizes

@@ -15,10 +15,10 @@ from typing import Any
 from torch import nn
 
 from vaekit.core.conditional import Conditional, Neural
-from vaekit.core.errors import InputError
+from vaekit.core.declared import Count, Fraction, NonNegative, Part
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective
-from vaekit.core.schedule import Weight
+from vaekit.core.schedule import NonNegativeWeight
 from vaekit.core.stage import Stage
 from vaekit.core.system import System
 from vaekit.models import VAE
@@ -30,19 +30,13 @@ from vaekit.parts.priors import Standard
 __all__ = ["annealed_vae", "autoencoder", "beta_vae", "denoising_vae", "iwae", "vae"]
 
 
-def _latent(latent: int) -> int:
-    if isinstance(latent, bool) or not isinstance(latent, int) or latent < 1:
-        raise InputError(f"latent must be a whole number of 1 or more, not {latent!r}")
-    return latent
-
-
 def _gaussian(
     modality: Modality, latent: int, likelihood: Any, reader: nn.Module | None, writer: nn.Module | None, corruption: float | None = None,
     **network: Any,
 ) -> VAE:
     """The walk that most recipes share: a normal posterior, a standard normal prior, the data's likelihood."""
     read = modality.reader(own=reader, **network)
-    posterior = Neural(read if corruption is None else Corrupted(read, corruption), Normal(_latent(latent)))
+    posterior = Neural(read if corruption is None else Corrupted(read, corruption), Normal(latent))
     return VAE(posterior, Standard(latent), _written(modality, latent, likelihood, writer, network))
 
 
@@ -51,7 +45,7 @@ def _written(modality: Modality, latent: int, likelihood: Any, writer: nn.Module
 
 
 def vae(
-    modality: Modality, latent: int = 16, likelihood: Any = "auto", beta: Weight = 1.0, free_bits: float = 0.0,
+    modality: Modality, latent: Count = 16, likelihood: Any = "auto", beta: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0,
     reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
 ) -> System:
     """The variational autoencoder: -ELBO = distortion + beta * rate, beta = 1.
@@ -72,7 +66,7 @@ def vae(
     return System(model, [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)
 
 
-def beta_vae(modality: Modality, latent: int = 16, beta: Weight = 4.0, **arguments: Any) -> System:
+def beta_vae(modality: Modality, latent: Count = 16, beta: NonNegativeWeight = 4.0, **arguments: Any) -> System:
     """The beta-VAE: distortion + beta * rate, beta > 1, for latents that fall apart into factors.
 
     Arguments:
@@ -88,8 +82,8 @@ def beta_vae(modality: Modality, latent: int = 16, beta: Weight = 4.0, **argumen
 
 
 def annealed_vae(
-    modality: Modality, latent: int = 16, capacity: float = 25.0, gamma: float = 100.0, until: float = 0.5, likelihood: Any = "auto",
-    reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
+    modality: Modality, latent: Count = 16, capacity: NonNegative = 25.0, gamma: NonNegative = 100.0, until: Fraction = 0.5,
+    likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
 ) -> System:
     """The annealed VAE: distortion + gamma |rate - C|, with C rising from 0 to `capacity`.
 
@@ -112,7 +106,7 @@ def annealed_vae(
 
 
 def iwae(
-    modality: Modality, latent: int = 16, particles: int = 5, doubly_reparameterised: bool = False, likelihood: Any = "auto",
+    modality: Modality, latent: Count = 16, particles: Count = 5, doubly_reparameterised: bool = False, likelihood: Any = "auto",
     reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
 ) -> System:
     """The importance-weighted autoencoder: -log (1/k) sum_i p(x, z_i) / q(z_i|x).
@@ -134,7 +128,7 @@ def iwae(
 
 
 def denoising_vae(
-    modality: Modality, latent: int = 16, corruption: float = 0.25, likelihood: Any = "auto", reader: nn.Module | None = None,
+    modality: Modality, latent: Count = 16, corruption: Part = 0.25, likelihood: Any = "auto", reader: nn.Module | None = None,
     writer: nn.Module | None = None, **network: Any,
 ) -> System:
     """The denoising VAE: the encoder sees a corrupted row, the bound asks for the clean one.
@@ -155,7 +149,7 @@ def denoising_vae(
 
 
 def autoencoder(
-    modality: Modality, latent: int = 16, likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None,
+    modality: Modality, latent: Count = 16, likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None,
     **network: Any,
 ) -> System:
     """The deterministic autoencoder: a point for a posterior and no rate; the baseline that a VAE is compared with.
@@ -170,6 +164,6 @@ def autoencoder(
 
     Source: Hinton, Salakhutdinov 2006, Reducing the dimensionality of data with neural networks.
     """
-    posterior = Neural(modality.reader(own=reader, **network), Point(_latent(latent)))
+    posterior = Neural(modality.reader(own=reader, **network), Point(latent))
     model = VAE(posterior, Standard(latent), _written(modality, latent, likelihood, writer, network))
     return System(model, [Stage(Objective(Reconstruction()), watch="distortion")], modality)

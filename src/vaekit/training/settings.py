@@ -1,9 +1,10 @@
 """How a system is trained: checked once, stored with the run, the same for every recipe."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
+from vaekit.core.declared import Count, NonNegative, Positive, Range, Rest, Share, conform
 from vaekit.core.errors import InputError, nearest
 
 __all__ = ["Settings"]
@@ -36,22 +37,34 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    epochs: int | None = Field(default=None, ge=1)
-    minutes: float | None = Field(default=None, gt=0)
-    batch: int = Field(default=128, ge=1)
-    rate: float = Field(default=1e-3, gt=0)
-    warm_up: float = Field(default=0.02, ge=0, le=1)
-    final: float = Field(default=0.01, ge=0, le=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    clip: float = Field(default=200.0, ge=0)
-    average: float = Field(default=0.999, ge=0, lt=1)
-    patience: int = Field(default=0, ge=0)
-    validations: int = Field(default=20, ge=1)
+    epochs: Count | None = None
+    minutes: Positive | None = None
+    batch: Count = 128
+    rate: Positive = 1e-3
+    warm_up: Share = 0.02
+    final: Share = 0.01
+    weight_decay: NonNegative = 0.0
+    clip: NonNegative = 200.0
+    average: Rest = 0.999
+    patience: Annotated[int, Range(0)] = 0
+    validations: Count = 20
     precision: Literal["auto", "32", "bf16"] = "auto"
     compile: Literal["auto"] | bool = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    devices: int = Field(default=1, ge=1)
-    seed: int = Field(default=0, ge=0)
+    devices: Count = 1
+    # A classifier that measures takes no larger one.
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _conforming(cls, value: Any, info: ValidationInfo) -> Any:
+        """The value, where it is what its setting is declared to be."""
+        name = str(info.field_name)
+        declared = get_type_hints(cls, include_extras=True)[name]
+        # A word that reads as a number, as `precision=32` on a command line does.
+        word = str(value) if isinstance(value, int) and str(value) in get_args(declared) else value
+        conform(name, word, declared)
+        return word
 
     def steps(self, an_epoch: int) -> int | None:
         """Steps after which the run ends; None = only the clock ends it.
@@ -76,6 +89,4 @@ class Settings(BaseModel):
         try:
             return cls(**given)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = str(first["loc"][0])
-            raise InputError(f"{name}={given[name]!r}: {first['msg'][0].lower() + first['msg'][1:]}") from error
+            raise InputError(str(error.errors()[0]["ctx"]["error"])) from error

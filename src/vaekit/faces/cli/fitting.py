@@ -55,6 +55,8 @@ def fit(
     twice = next((name for name in settings if name in arguments), None)
     if twice:
         raise InputError(f"--{twice} and --set {twice}=... say the same thing; give one of the two")
+    if report and arguments.get("test") == 0:
+        raise InputError("test must be above 0 for a report, which is measured on rows held out, not 0: give a share, or --no-report")
     folder = run or _folder(data, recipe)
 
     def work(progress: bool, hooks: Sequence[Hook]) -> FittedVAE:

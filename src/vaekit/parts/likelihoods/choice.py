@@ -12,9 +12,11 @@ wherever a column takes few values, and then outweighs all other columns.
 """
 
 from collections.abc import Mapping
+from inspect import signature
 from math import isfinite
 from typing import Any, NamedTuple
 
+from vaekit.core.declared import conform
 from vaekit.core.errors import InputError, nearest
 from vaekit.parts.likelihoods import LIKELIHOODS
 from vaekit.parts.likelihoods.facts import Facts, Kind, facts
@@ -146,14 +148,19 @@ def made(name: str, arguments: Mapping[str, Any]) -> Likelihood:
     """A likelihood of one value, to ask for its domain.
 
     Raises:
-        InputError: where the name or an argument is unknown.
+        InputError: where the name or an argument is unknown, or an argument is of the wrong type.
     """
     if name not in LIKELIHOODS:
         raise InputError(f"likelihood {name!r} is unknown: {nearest(name, LIKELIHOODS)}")
-    try:
-        return LIKELIHOODS[name]((1,), **arguments)
-    except TypeError as error:
-        raise InputError(f"likelihood {name!r}: {str(error).split('__init__() ')[-1]}") from error
+    taken = {n: p for n, p in signature(LIKELIHOODS[name], eval_str=True).parameters.items() if n != "event"}
+    for argument, value in arguments.items():
+        if argument not in taken:
+            raise InputError(f"likelihood {name!r} takes no {argument!r}: " + (nearest(argument, taken) if taken else "it has no arguments"))
+        conform(f"likelihood {name!r}: {argument}", value, taken[argument].annotation)
+    for argument, parameter in taken.items():
+        if parameter.default is parameter.empty and argument not in arguments:
+            raise InputError(f"likelihood {name!r} needs {argument}=")
+    return LIKELIHOODS[name]((1,), **arguments)
 
 
 def _place(place: tuple[int, ...], seen: Facts) -> str:

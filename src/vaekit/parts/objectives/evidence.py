@@ -13,9 +13,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from vaekit.core.errors import InputError
+from vaekit.core.declared import NonNegative, conform
 from vaekit.core.objective import Objective, Term
-from vaekit.core.schedule import Weight, schedule
+from vaekit.core.schedule import NonNegativeWeight, Weight, schedule
 from vaekit.core.trace import Trace
 
 __all__ = ["KL", "Reconstruction"]
@@ -45,18 +45,16 @@ class KL(Term):
         capacity: C, nats: a number or a schedule at which the rate's mean over the batch is held; None = no capacity.
 
     Raises:
-        InputError: where free_bits, or the capacity at either end of its schedule, is negative.
+        InputError: where one of them, at either end of its schedule, is negative.
     """
 
-    def __init__(self, weight: Weight = 1.0, free_bits: float = 0.0, capacity: Weight | None = None):
+    def __init__(self, weight: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0, capacity: NonNegativeWeight | None = None):
         super().__init__("rate", weight)
-        if not free_bits >= 0:
-            raise InputError(f"free_bits must be 0 or more nats a coordinate, not {free_bits}")
+        conform("weight", weight, NonNegativeWeight)
+        conform("free_bits", free_bits, NonNegative)
+        conform("capacity", capacity, NonNegativeWeight | None)
         self.rate: Callable[[Trace], Tensor] = partial(_floored_rate, floor=free_bits) if free_bits else Trace.kl
         self.capacity = None if capacity is None else schedule(capacity)
-        ends = [] if self.capacity is None else [float(self.capacity(torch.tensor(end))) for end in (0.0, 1.0)]
-        if any(end < 0 for end in ends):
-            raise InputError(f"capacity must be 0 or more nats, not {min(ends):g}")
 
     def forward(self, trace: Trace) -> Tensor:
         """The rate, floored and held where asked, nats."""

@@ -10,6 +10,7 @@ import math
 
 from torch import Tensor
 
+from vaekit.core.declared import Count, conform
 from vaekit.core.errors import InputError
 from vaekit.core.objective import Needs, Term
 from vaekit.core.schedule import Weight
@@ -23,19 +24,18 @@ class ImportanceBound(Term):
 
     Arguments:
         particles: k, draws a row.
-        doubly_reparameterised: use the DReG gradient for the encoder; it reweights all that comes back through z, so that no other
-            term of the objective may read z.
+        doubly_reparameterised: use the DReG gradient for the encoder; it reweights all that comes back through z, so that the term
+            stands alone in its objective, and the model has one latent.
         weight: a number, a schedule, or a schedule's JSON form.
 
     Raises:
         InputError: where there is not at least one particle.
     """
 
-    def __init__(self, particles: int = 5, doubly_reparameterised: bool = False, weight: Weight = 1.0):
+    def __init__(self, particles: Count = 5, doubly_reparameterised: bool = False, weight: Weight = 1.0):
         super().__init__("bound", weight)
-        if particles < 1:
-            raise InputError(f"particles must be 1 or more, not {particles}")
-        self.needs = Needs(particles=particles)
+        conform("particles", particles, Count)
+        self.needs = Needs(particles=particles, alone=doubly_reparameterised)
         self.bound = _doubly_reparameterised if doubly_reparameterised else _plain
 
     def forward(self, trace: Trace) -> Tensor:
@@ -49,6 +49,12 @@ def _plain(trace: Trace) -> Tensor:
 
 
 def _doubly_reparameterised(trace: Trace) -> Tensor:
+    if len(trace.sites) > 1:
+        # A latent that another is drawn from would be weighted once more for each, and its part in the other's density be cut off.
+        raise InputError(
+            f"the doubly reparameterised gradient is right for one latent, but this model has {', '.join(trace.sites)}: "
+            "leave doubly_reparameterised out"
+        )
     log_weight = trace.log_weight(stopped=True)
     share = log_weight.detach().softmax(0)
     for site in trace.sites.values():

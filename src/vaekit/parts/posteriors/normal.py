@@ -9,6 +9,7 @@ from torch.distributions import Distribution, Independent
 from torch.distributions import Normal as _Normal
 
 from vaekit.core.conditional import Family
+from vaekit.core.declared import Count, conform
 from vaekit.parts.distributions import soft_clamp
 
 __all__ = ["Normal"]
@@ -22,10 +23,14 @@ class Normal(Family):
     Arguments:
         latent: its dimensions at each position.
         positions: its positions; empty = a vector.
+
+    Raises:
+        InputError: where there is not at least one dimension.
     """
 
-    def __init__(self, latent: int, positions: tuple[int, ...] = ()):
+    def __init__(self, latent: Count, positions: tuple[int, ...] = ()):
         super().__init__()
+        conform("latent", latent, Count)
         self.size = 2 * latent
         self.axes = len(positions) + 1
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaekit.core.conditional import Family
+from vaekit.core.declared import Count, conform
 from vaekit.parts.distributions import Point as _Point
 
 __all__ = ["Point"]
@@ -18,10 +19,14 @@ class Point(Family):
     Arguments:
         latent: its dimensions at each position.
         positions: its positions; empty = a vector.
+
+    Raises:
+        InputError: where there is not at least one dimension.
     """
 
-    def __init__(self, latent: int, positions: tuple[int, ...] = ()):
+    def __init__(self, latent: Count, positions: tuple[int, ...] = ()):
         super().__init__()
+        conform("latent", latent, Count)
         self.size = latent
         self.axes = len(positions) + 1
 
