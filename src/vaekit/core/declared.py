@@ -81,7 +81,11 @@ def conform(name: str, value: Any, declared: Any) -> None:
     Raises:
         InputError: where it is not; says what is allowed.
     """
-    if not _fits(value, declared):
+    try:
+        fits = _fits(value, declared)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    if not fits:
         finite = "finite and " if isinstance(value, float) and not isfinite(value) else ""
         raise InputError(f"{name} must be {finite}{_words(declared)}, not {value!r}")
 

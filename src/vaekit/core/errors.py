@@ -33,7 +33,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     close = get_close_matches(word, names, n=1, cutoff=0.5)
-    suggestion = f"did you mean {close[0]!r}?" if close else ""
-    if close and len(names) > _LISTED:
-        return suggestion
-    return f"{suggestion} Known: {', '.join(names)}.".lstrip()
+    if not close:
+        return f"known are {', '.join(names)}"
+    suggestion = f"did you mean {close[0]!r}?"
+    return suggestion if len(names) > _LISTED else f"{suggestion} Known: {', '.join(names)}."

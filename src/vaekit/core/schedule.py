@@ -133,18 +133,31 @@ def schedule(weight: Weight) -> Schedule:
         InputError: where the name or its arguments are unknown or out of range, or the number is not finite.
     """
     if isinstance(weight, Mapping):
-        name, arguments = str(weight.get("recipe")), dict(weight.get("arguments") or {})  # type: ignore[call-overload]
-        if name not in _NAMED:
-            raise InputError(f"schedule {name!r} is unknown: {nearest(name, _NAMED)}")
-        try:
-            return _NAMED[name](**arguments)
-        except TypeError as error:
-            raise InputError(f"schedule {name!r}: {str(error).split('__init__() ')[-1]}") from error
+        return _named(weight)
     if isinstance(weight, (int, float)) and math.isfinite(weight):
         return Constant(float(weight))
     if callable(weight):
         return weight
     raise InputError(f"a weight must be a finite number or a schedule ({', '.join(_NAMED)}), not {weight!r}")
+
+
+def _named(form: Mapping[str, Any]) -> Schedule:
+    """A schedule from its JSON form, whose every part is checked by name."""
+    for part in form:
+        if part not in ("recipe", "arguments"):
+            raise InputError(f"a schedule has no part {part!r}: {nearest(part, ('recipe', 'arguments'))}")
+    if "recipe" not in form:
+        raise InputError(f"a schedule needs its name as 'recipe', one of {', '.join(_NAMED)}, but was given {dict(form)!r}")
+    name, arguments = form["recipe"], form.get("arguments") or {}
+    conform("recipe, the name of a schedule,", name, str)
+    if name not in _NAMED:
+        raise InputError(f"schedule {name!r} is unknown: {nearest(name, _NAMED)}")
+    conform(f"schedule {name!r}: arguments", arguments, Mapping)
+    taken = get_type_hints(_NAMED[name])
+    for argument in arguments:
+        if argument not in taken:
+            raise InputError(f"schedule {name!r} takes no {argument!r}: {nearest(argument, taken)}")
+    return _NAMED[name](**arguments)
 
 
 def as_json(value: Any) -> Any:

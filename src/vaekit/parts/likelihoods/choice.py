@@ -155,11 +155,12 @@ def made(name: str, arguments: Mapping[str, Any]) -> Likelihood:
     taken = {n: p for n, p in signature(LIKELIHOODS[name], eval_str=True).parameters.items() if n != "event"}
     for argument, value in arguments.items():
         if argument not in taken:
-            raise InputError(f"likelihood {name!r} takes no {argument!r}: " + (nearest(argument, taken) if taken else "it has no arguments"))
+            known = nearest(argument, taken) if taken else "it has no arguments"
+            raise InputError(f"likelihood {name!r} takes no {argument!r}: {known}")
         conform(f"likelihood {name!r}: {argument}", value, taken[argument].annotation)
     for argument, parameter in taken.items():
         if parameter.default is parameter.empty and argument not in arguments:
-            raise InputError(f"likelihood {name!r} needs {argument}=")
+            raise InputError(f"likelihood {name!r} needs {argument!r}: give it beside the name")
     return LIKELIHOODS[name]((1,), **arguments)
 
 
