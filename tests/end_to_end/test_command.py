@@ -18,6 +18,8 @@ from sklearn.datasets import load_digits, load_iris
 
 import vaekit
 from vaekit.data import open_records
+from vaekit.faces.cli.values import assigned
+from vaekit.faces.preparing import sorted_arguments
 
 IRIS = load_iris(as_frame=True)
 DIGITS = load_digits().images[:120].astype(np.uint8) * 15
@@ -199,6 +201,23 @@ def test_every_recipe_fits_and_is_described(vae, tmp_path, recipe):
     assert drawn["out"] == "f.svg" and (tmp_path / "f.svg").read_text().lstrip().startswith("<svg")
     assert recipe in vae.done("recipes").out and recipe in vae.done("recipes", "--json").json["recipes"]
     assert "latent=16" in vae.done("recipes", recipe).out
+
+
+@pytest.mark.parametrize("recipe", ["vae", "beta_vae", "autoencoder", "annealed_vae", "iwae", "denoising_vae"])
+def test_all_that_can_be_set_is_told(vae, recipe):
+    outcome = vae.done("recipes", recipe)
+    groups = vae.done("recipes", recipe, "--json").json["options"]
+    assert list(groups) == ["recipe", "network", "data", "training"] and max(map(len, outcome.out.splitlines())) <= 100
+    for options in groups.values():
+        for option in options:
+            assert option["meaning"] and re.search(rf"^  {option['name']}\b", outcome.out, re.MULTILINE), option
+    named = {option["name"] for options in groups.values() for option in options}
+    assert {"latent", "likelihood", "hidden", "channels", "binarise", "gaps", "validation", "test", "kind", "epochs", "rate"} <= named
+    assert "reader" not in named and len(named) == sum(map(len, groups.values()))
+    # What is told as a default is taken as it is told.
+    defaults = assigned(re.findall(r"^  (\w+=\S+)", outcome.out, re.MULTILINE))
+    assert len(defaults) > 20
+    sorted_arguments(recipe, "auto", {name: value for name, value in defaults.items() if name not in ("kind", "validation", "test")})
 
 
 def test_help_and_version(vae):

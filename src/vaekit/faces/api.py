@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from vaekit.core.declared import Part, Rest
 from vaekit.core.errors import InputError
 from vaekit.core.files import folders_above
 from vaekit.core.modality import Modality
@@ -32,8 +33,8 @@ _RUN, _HISTORY = "run.json", "history.json"
 
 
 def fit(
-    data: Any, recipe: str = "vae", *, labels: Any = None, condition: Any = None, kind: str = "auto", validation: float = 0.1,
-    test: float = 0.1, run: str | Path | None = None, replace: bool = False, progress: bool = True, hooks: Sequence[Hook] = (),
+    data: Any, recipe: str = "vae", *, labels: Any = None, condition: Any = None, kind: str = "auto", validation: Part = 0.1,
+    test: Rest = 0.1, run: str | Path | None = None, replace: bool = False, progress: bool = True, hooks: Sequence[Hook] = (),
     **arguments: Any,
 ) -> FittedVAE:
     """Train a named system on a person's own data.
@@ -104,7 +105,7 @@ def resume(
 
 
 def train(
-    system: System, data: Any, *, labels: Any = None, condition: Any = None, validation: float = 0.1, test: float = 0.1,
+    system: System, data: Any, *, labels: Any = None, condition: Any = None, validation: Part = 0.1, test: Rest = 0.1,
     run: str | Path | None = None, progress: bool = True, hooks: Sequence[Hook] = (), **settings: Any,
 ) -> FittedVAE:
     """Train a system that was composed by hand.

@@ -16,7 +16,7 @@ from vaekit.modalities.architecture import Architecture
 from vaekit.recipes import RECIPES
 from vaekit.training import Settings
 
-__all__ = ["BOOK", "Option", "meanings", "of_modality", "of_recipe", "of_training", "options_of"]
+__all__ = ["BOOK", "Option", "declared", "meanings", "of_modality", "of_recipe", "of_training", "options_of"]
 
 BOOK = Book(RECIPES, MODALITIES)
 
@@ -61,9 +61,9 @@ def of_recipe(made: Recipe) -> dict[str, Option]:
     Arguments:
         made: the recipe.
     """
-    own = _declared(made, "recipe")
+    own = declared(made, "recipe")
     parameters = signature(made).parameters
-    sizes = _declared(Architecture, "network") if "network" in parameters else {}
+    sizes = declared(Architecture, "network") if "network" in parameters else {}
     others = of_recipe(BOOK.recipe("vae")) if "arguments" in parameters else {}
     return {**others, **sizes, **own}
 
@@ -74,7 +74,7 @@ def of_modality(kind: str) -> dict[str, Option]:
     Arguments:
         kind: the modality's name.
     """
-    return _declared(BOOK.modality(kind), "data")
+    return declared(BOOK.modality(kind), "data")
 
 
 def of_training() -> dict[str, Option]:
@@ -94,8 +94,13 @@ def meanings(document: str) -> Mapping[str, str]:
     return {name: " ".join(text.split()) for name, text in entries}
 
 
-def _declared(made: Any, group: str) -> dict[str, Option]:
-    """The arguments that a function or a class names."""
+def declared(made: Any, group: str) -> dict[str, Option]:
+    """The arguments that a function or a class names.
+
+    Arguments:
+        made: the function or the class, with a docstring that says what each is.
+        group: that they belong to.
+    """
     told = meanings(made.__doc__ or "")
     return {
         p.name: Option(p.name, group, None if p.default is p.empty else p.default, p.annotation, told.get(p.name, ""))

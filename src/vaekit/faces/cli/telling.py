@@ -1,17 +1,30 @@
 """Look things up: the named systems, and what a model is made of."""
 
 import inspect
+import re
+from dataclasses import replace
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from vaekit.core.errors import InputError, nearest
 from vaekit.core.files import whole_file
-from vaekit.faces.api import load
+from vaekit.faces.api import fit, load
 from vaekit.faces.cli.answer import Answer
 from vaekit.faces.describing import as_json, as_svg, example_of, in_words
-from vaekit.faces.preparing import BOOK
+from vaekit.faces.options import BOOK, MODALITIES, Option, declared, of_modality, options_of
 
 __all__ = ["describe", "recipes"]
+
+_GROUPS = {
+    "recipe": "what makes it this system", "network": "sizes of encoder and decoder", "data": "how values are read and held out",
+    "training": "how long, how fast, on what",
+}
+# Of the Python face's own arguments, those that have no option of the command.
+_HELD_OUT = ("kind", "validation", "test")
+# Networks are handed in from Python.
+_HANDED = ("reader", "writer")
+_WIDTH, _COLUMN = 100, 30
 
 
 def recipes(name: str | None) -> Answer:
@@ -27,15 +40,38 @@ def recipes(name: str | None) -> Answer:
         told = {n: _text(made).splitlines()[0] for n, made in BOOK.recipes.items()}
         width = max(map(len, told))
         return Answer([*(f"{n:<{width}}  {line}" for n, line in told.items()), "", "more of one: vae recipes NAME"], {"recipes": told})
-    made = BOOK.recipe(name)
-    text = _text(made)
-    options = {
-        p.name: None if p.default is p.empty else p.default for p in inspect.signature(made).parameters.values()
-        if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name not in ("modality", "reader", "writer")
+    text = _text(BOOK.recipe(name))
+    source = re.search(r"^Source:.*", text, re.MULTILINE | re.DOTALL)
+    groups = _groups(name)
+    head = [f"{name}: {text.splitlines()[0]}", source.group() if source else ""]
+    lines = [line for words in head for line in wrap(words, _WIDTH)]
+    for group, options in groups.items():
+        lines += ["", f"{group}: {_GROUPS[group]}", *(line for option in options for line in _lines(option))]
+    facts = {
+        group: [{"name": o.name, "default": o.default, "meaning": o.meaning} for o in options] for group, options in groups.items()
     }
-    lines = [line for line in text.splitlines() if not line.strip().startswith(("modality:", "reader:", "writer:"))]
-    defaults = ", ".join(f"{option}={_plain(default)}" for option, default in options.items())
-    return Answer([f"{name}: {lines[0]}", *lines[1:], "", f"defaults: {defaults}"], {"name": name, "about": text, "options": options})
+    return Answer([*lines, "", "each is given as --set NAME=VALUE"], {"name": name, "about": text, "options": facts})
+
+
+def _groups(recipe: str) -> dict[str, list[Option]]:
+    """All that `--set` takes, by group."""
+    kinds = {kind: of_modality(kind) for kind in MODALITIES}
+    ours = [option for name, option in declared(fit, "data").items() if name in _HELD_OUT]
+    found: dict[str, list[Option]] = {group: ours if group == "data" else [] for group in _GROUPS}
+    for option in options_of(recipe, "auto").values():
+        having = [kind for kind, options in kinds.items() if option.name in options]
+        only = option.group == "data" and len(having) < len(kinds)
+        if option.name not in _HANDED:
+            found[option.group].append(replace(option, meaning=f"{' and '.join(having)} data: {option.meaning}") if only else option)
+    return found
+
+
+def _lines(option: Option) -> list[str]:
+    default = "" if option.default in (None, (), "") else f"={_plain(option.default)}"
+    head = f"  {option.name}{default}"
+    told = wrap(option.meaning.removesuffix("."), _WIDTH - _COLUMN) or [""]
+    first = f"{head:<{_COLUMN - 2}}  {told[0]}".rstrip()
+    return [first, *(" " * _COLUMN + line for line in told[1:])]
 
 
 def describe(subject: str, out: Path | None) -> Answer:
@@ -67,4 +103,7 @@ def _text(made: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if value is None or isinstance(value, bool) else str(value)
+    """A value as `--set` reads it."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(_plain, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
