@@ -15,8 +15,10 @@ from vaekit.core.stage import Stage
 from vaekit.core.trace import Trace
 from vaekit.parts.objectives import KL, Reconstruction
 from vaekit.training import Settings, fit
+from vaekit.training.archive import load_tensors
 from vaekit.training.averaging import Average
 from vaekit.training.budget import Budget
+from vaekit.training.fit import CHECKPOINT
 from vaekit.training.measure import measure
 from vaekit.training.optimisation import Optimisation
 
@@ -194,6 +196,23 @@ def test_a_shared_scale_ends_at_its_closed_form():
     assert fitted == pytest.approx(squares["drawn"], rel=0.1)
     assert fitted > squares["centre"], "the posterior's spread is part of the residual"
     assert history.best < 6, "the decoder learns too"
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_scale_that_is_kept_is_the_optimum_for_the_weights_that_are_kept(tmp_path, seed):
+    """Within 2 % of s^2 = E_q[(x - m(z))^2] under the averaged weights; that of the moving weights, in the checkpoint, is 10 % away."""
+    system, feed = made(rows(2048 + 64), batch=64, seed=seed)
+    fit(system, feed, settings(epochs=10, rate=0.06, final=1.0, average=0.999, validations=4, seed=seed), tmp_path)
+    scale = system.model.likelihood.family.scale
+    torch.manual_seed(0)
+    with torch.no_grad():
+        walks = [(b.x, system.model(b, from_posterior(50)).likelihood.loc) for b in feed.train.in_order()]
+        optimum = float(torch.stack([(x - mean).square().mean() for x, mean in walks]).mean())
+        moving = load_tensors(tmp_path / CHECKPOINT)[0]["step.model.likelihood.family.scale.log_scale"]
+    assert float(scale()) ** 2 == pytest.approx(optimum, rel=0.02)
+    assert abs(float((2 * moving).exp()) / optimum - 1) > 0.1
+    squares, cells = scale.moments.tolist()
+    assert squares / cells == pytest.approx(float(scale()) ** 2), "a later stage goes on from there"
 
 
 def test_only_the_parts_that_a_stage_names_learn():

@@ -3,8 +3,9 @@ r"""Buffers that learn from data instead of by gradient: moving codebooks, a sca
     start(trace)          once, from the first batch
     observe(trace)        statistics of a step, inside the compiled step, no side effect
     after_step(observed)  updates the buffers, from the statistics averaged over all processes
+    settle(observed)      sets the buffers for weights that stand still, from statistics averaged over many batches
 
-`fit` alone calls `start` and `after_step`; a forward never changes a buffer, so scoring twice gives the same score.
+`fit` alone calls `start`, `after_step` and `settle`; a forward never changes a buffer, so scoring twice gives the same score.
 """
 
 from abc import ABC, abstractmethod
@@ -30,3 +31,7 @@ class LearnsFromData(ABC):
     @abstractmethod
     def after_step(self, observed: Tensor) -> None:
         """Move the buffers by the step's statistics."""
+
+    @abstractmethod
+    def settle(self, observed: Tensor) -> None:
+        """Set the buffers to what the statistics alone say: the mean of many batches, under weights that do not move."""

@@ -3,8 +3,8 @@ r"""An exponential moving average of the weights.
     a <- d a + (1 - d) w,   d = min(decay^8, (1 + n) / (10 + n)) at move n          (Polyak, Juditsky 1992)
 
 It moves every 8 steps, with the decay to that power: nearly the same average, at a fraction of the memory traffic; in a run so short
-that it is measured more often than that, at every step (8 is then 1). Buffers are not averaged: one that learns from data is a moving
-mean already.
+that it is measured more often than that, at every step (8 is then 1). Buffers are not averaged: one that learns from data is set
+anew for the average, see `training/settling.py`.
 """
 
 from collections.abc import Sequence

@@ -6,6 +6,7 @@ that a run which is killed and resumed takes the same steps as one that is not.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from vaekit.training.measure import Feed, measure
 from vaekit.training.optimisation import Optimisation
 from vaekit.training.progress import History, Hook, Moment, Validation, told
 from vaekit.training.settings import Settings
+from vaekit.training.settling import settled
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -192,18 +194,12 @@ class StageRun:
         self.average.swap()
         self.step.eval()
         self.step.objective.advance(1.0)
-        with self.fabric.autocast():
+        epoch, mean = partial(self._batches, self.epoch, 0), partial(self._all_reduced, operation="mean")
+        with self.fabric.autocast(), settled(self.step, epoch, mean):
             held_out, self.active, self.units = measure(self.step, self.feed.validation)
+            self._compare(held_out)
         self.stage.prepare(self.step.model)
         self.step.objective.train()
-        if self.stage.watch not in held_out:
-            raise InputError(f"the stage watches {self.stage.watch!r}, which is not measured; measured are {', '.join(sorted(held_out))}")
-        value = held_out[self.stage.watch]
-        if value < self.best_value:
-            self.best_value, self.since_best = value, 0
-            self.best = self._weights()
-        else:
-            self.since_best += 1
         self.average.swap()
         train = {n: float(v) / self.summed for n, v in self.sums.items()}
         self.summed = 0
@@ -213,6 +209,17 @@ class StageRun:
         self.history.validations.append(found)
         for hook in self.hooks:
             hook.validation(found)
+
+    def _compare(self, held_out: dict[str, float]) -> None:
+        """Keep the weights as they stand in the model, where they are the best so far."""
+        if self.stage.watch not in held_out:
+            raise InputError(f"the stage watches {self.stage.watch!r}, which is not measured; measured are {', '.join(sorted(held_out))}")
+        value = held_out[self.stage.watch]
+        if value < self.best_value:
+            self.best_value, self.since_best = value, 0
+            self.best = self._weights()
+        else:
+            self.since_best += 1
 
     def _out_of_patience(self) -> bool:
         if not self.settings.patience or self.since_best < self.settings.patience:

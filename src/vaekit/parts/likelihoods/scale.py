@@ -141,6 +141,12 @@ class SharedScale(Scale, LearnsFromData):
         self.moments.lerp_(observed, 1 - self.momentum)
         self._set(self.moments)
 
+    @torch.no_grad()
+    def settle(self, observed: Tensor) -> None:
+        """The optimum for the rows that the sums are of."""
+        self.moments.copy_(observed)
+        self._set(self.moments)
+
     def _set(self, moments: Tensor) -> None:
         squares, cells = moments
         # A batch in which nothing was seen says nothing.
