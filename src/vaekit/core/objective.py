@@ -29,10 +29,12 @@ class Needs:
     Arguments:
         particles: draws a row; an objective takes the largest.
         fantasies: whether draws from the prior are decoded; an objective takes any.
+        alone: whether no other term may read the walk, because this one changes what flows back through the latents.
     """
 
     particles: int = 1
     fantasies: bool = False
+    alone: bool = False
 
 
 class Term(nn.Module):
@@ -66,6 +68,9 @@ class Objective(nn.Module):
 
     Arguments:
         terms: at least one, with different names.
+
+    Raises:
+        ValueError: where there is none, two have one name, or one that must stand alone does not.
     """
 
     def __init__(self, *terms: Term):
@@ -73,6 +78,13 @@ class Objective(nn.Module):
         names = [term.name for term in terms]
         if not terms or len(set(names)) < len(names):
             raise ValueError(f"an objective needs terms with different names, not {names}")
+        alone = [term.name for term in terms if term.needs.alone]
+        if alone and len(terms) > 1:
+            others = ", ".join(repr(name) for name in names if name != alone[0])
+            raise ValueError(
+                f"term {alone[0]!r} changes every gradient that flows back through the latents, that of {others} too: let it stand alone, "
+                "or leave its doubly reparameterised gradient out"
+            )
         self.terms: list[Term] = nn.ModuleList(terms)  # type: ignore[assignment]
 
     def advance(self, progress: float) -> None:
@@ -84,7 +96,7 @@ class Objective(nn.Module):
     def needs(self) -> Needs:
         """What all terms together ask of the walk."""
         needs = [term.needs for term in self.terms]
-        return Needs(max(n.particles for n in needs), any(n.fantasies for n in needs))
+        return Needs(max(n.particles for n in needs), any(n.fantasies for n in needs), any(n.alone for n in needs))
 
     def forward(self, trace: Trace) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss, (), and the readings: each term's unweighted mean and each site's KL, detached."""
