@@ -183,6 +183,60 @@ def test_damage_is_done_while_training_and_keeps_the_mean():
     assert float(damaged.mean()) == pytest.approx(1.0, abs=0.01)
 
 
+def _first_layer_sees(corrupted: Corrupted, x: Tensor, observed: Tensor | None) -> Tensor:
+    """What reaches the trunk of a reader that is training."""
+    seen: list[Tensor] = []
+    reader = corrupted.reader
+    first = reader.downs[0] if isinstance(reader, ConvolutionReader) else reader.network if isinstance(reader, OwnReader) else reader.layers
+    first.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    corrupted.train()
+    torch.manual_seed(1)
+    corrupted(x, observed, torch.zeros(1, x.shape[1], CONDITION))
+    return seen[0]
+
+
+@pytest.mark.parametrize("gaps", [True, False], ids=["gaps", "whole rows"])
+def test_a_lost_value_is_one_more_gap_where_a_reader_is_told_of_gaps(gaps):
+    corrupted = made(lambda: Corrupted(VectorReader((6,), CONDITION, True, PLAIN, partial(MLP, hidden=(8,))), 0.3))
+    x = torch.randn(1, 4_000, 6) + 3
+    observed = torch.rand(x.shape) < 0.8 if gaps else None
+    values, told = _first_layer_sees(corrupted, x, observed).chunk(2, dim=-1)
+    kept = told.bool()
+    assert torch.equal(told, kept.float()) and not (kept & ~(torch.ones_like(kept) if observed is None else observed)).any()
+    assert torch.equal(values, torch.where(kept, x, 0.0)), "what is left is as it is in a row that is not damaged"
+    assert torch.equal(torch.cat([values, told], -1), corrupted.reader.embed(x, kept))
+    assert float(kept.sum() / (x.numel() if observed is None else observed.sum())) == pytest.approx(0.7, abs=0.01)
+
+
+@pytest.mark.parametrize("gaps", [True, False])
+def test_the_entries_of_a_code_are_lost_together(gaps):
+    corrupted = made(lambda: Corrupted(VectorReader((6,), CONDITION, gaps, OneHot(3), partial(MLP, hidden=(8,))), 0.3))
+    codes = torch.randint(0, 3, (1, 4_000, 6))
+    seen = _first_layer_sees(corrupted, codes, None)
+    entries, whole = seen[..., :18].unflatten(-1, (6, 3)), 1.0 if gaps else 1 / 0.7
+    kept = entries.sum(-1) > 0
+    right = nn.functional.one_hot(codes, 3) * kept.unsqueeze(-1) * whole
+    torch.testing.assert_close(entries, right.float())
+    assert float(kept.float().mean()) == pytest.approx(0.7, abs=0.01)
+    assert not gaps or torch.equal(seen[..., 18:], kept.float())
+
+
+def test_lost_pixels_are_gaps_of_an_image():
+    corrupted = made(lambda: Corrupted(_convolution((8, 8, 2), gaps=True), 0.3))
+    x, observed = torch.randn(1, 50, 8, 8, 2) + 3, torch.rand(1, 50, 8, 8, 2) < 0.8
+    values, told = _first_layer_sees(corrupted, x, observed).movedim(1, -1).unsqueeze(0).chunk(2, dim=-1)
+    assert torch.equal(values, torch.where(told.bool(), x, 0.0)) and not (told.bool() & ~observed).any()
+    assert float(told.sum() / observed.sum()) == pytest.approx(0.7, abs=0.02)
+
+
+def test_an_own_encoder_sees_lost_values_as_zeros_and_the_mean_as_it_was():
+    corrupted = made(lambda: Corrupted(OwnReader(nn.Linear(6, 7), (6,), CONDITION), 0.3))
+    x = torch.randn(1, 4_000, 6) + 3
+    seen = _first_layer_sees(corrupted, x, None).unsqueeze(0)
+    torch.testing.assert_close(seen, torch.where(seen != 0, x / 0.7, 0.0))
+    assert float(seen.mean()) == pytest.approx(float(x.mean()), rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [

@@ -58,6 +58,7 @@ class OwnReader(nn.Module):
         super().__init__()
         self.network = network
         self.shape, given = _tried(network, [_natural(event), (prod(event),)], "reader")
+        self.gaps = False
         self.swapped = len(event) > 1 and len(self.shape) > 1
         self.width = prod(given) + condition_width
         self.positions: tuple[int, ...] = ()
