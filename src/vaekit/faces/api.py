@@ -16,6 +16,7 @@ from vaekit.core.records import Records
 from vaekit.core.schedule import as_json
 from vaekit.core.system import System
 from vaekit.data import open_records
+from vaekit.faces.composed import identity, same_run
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.origin import remembered, reopened
 from vaekit.faces.preparing import BOOK, Arguments, Parts, divide, held_out_shares, kind_of, prepare, seeded, sorted_arguments
@@ -97,6 +98,10 @@ def resume(
     if not (folder / _RUN).is_file():
         raise InputError(f"{folder}: holds no run to go on with; begin one with fit")
     begun = read_json(folder / _RUN)
+    if "system" in begun:
+        raise InputError(
+            f"{folder}: holds a run of a system that was composed by hand: compose it, and call vaekit.train as before with resume=True"
+        )
     facts = begun["data"]
     records = reopened(facts, data, labels, condition)
     told = sorted_arguments(begun["recipe"], begun["kind"], {**begun["arguments"], **handed})
@@ -106,9 +111,16 @@ def resume(
 
 def train(
     system: System, data: Any, *, labels: Any = None, condition: Any = None, validation: Part = 0.1, test: Rest = 0.1,
-    run: str | Path | None = None, progress: bool = True, hooks: Sequence[Hook] = (), **settings: Any,
+    run: str | Path | None = None, resume: bool = False, progress: bool = True, hooks: Sequence[Hook] = (), **settings: Any,
 ) -> FittedVAE:
     """Train a system that was composed by hand.
+
+    What `run` holds: `run.json` (what the system is, the settings, what the data was), `checkpoint.safetensors` (after each measurement:
+    weights, optimiser, averages, random state) and, in the end, `history.json`. What it does not hold is the system itself, since a file
+    could not make it again: `load` and the command cannot open it. To go on with a run that was stopped, compose the same system and call
+    this again as before with `resume=True`: it ends in the weights of a run that was not stopped, equal to the bit (one process, the same
+    machine). One that was stopped before its first measurement begins anew, from the weights that the system has now. A system that a
+    recipe made is saved whole in the end, as `fit` does.
 
     Arguments:
         system: its modality has been fitted, see `modality`.
@@ -118,20 +130,29 @@ def train(
         validation: fraction of the rows to stop early by.
         test: fraction of the rows that `evaluate` measures on.
         run: folder for checkpoints; None = nothing is written.
+        resume: go on with the run that the folder holds.
         progress: show a bar, on a terminal or in a notebook.
         hooks: who else watches.
         settings: of training (`epochs`, `minutes`, `batch`, `rate`, `seed`, ...).
+
+    Raises:
+        InputError: where the data or an argument is wrong, or where the folder's run is of another system, other settings or other data.
     """
     held_out_shares(validation, test)
     checked = Settings.checked(**settings)
+    if resume and run is None:
+        raise InputError("resume=True needs run=, the folder of the run to go on with")
     records = open_records(data, labels, condition)
     facts = remembered(data, records, labels, condition, validation, test, checked.seed)
-    divided = divide(records, validation, test, checked.seed)
-    parts = Parts.stored(system.modality, divided, facts)
-    folder = None if run is None else Path(run)
-    if folder is not None:
-        _free(folder)
-    return _trained(system, parts, checked, folder, False, progress, hooks)
+    parts = Parts.stored(system.modality, divide(records, validation, test, checked.seed), facts)
+    if run is None:
+        return _trained(system, parts, checked, None, False, progress, hooks)
+    folder, begun = Path(run), {"system": identity(system), "settings": checked.model_dump(), "data": facts}
+    if resume:
+        same_run(folder, begun)
+        return _trained(system, parts, checked, folder, True, progress, hooks)
+    with _begun(folder, begun, False):
+        return _trained(system, parts, checked, folder, False, progress, hooks)
 
 
 def modality(data: Any, *, labels: Any = None, condition: Any = None, kind: str = "auto", **arguments: Any) -> Modality:
@@ -160,6 +181,11 @@ def load(path: str | Path, *, reader: nn.Module | None = None, writer: nn.Module
         InputError: where a file is missing, damaged, changed or newer than this program.
     """
     folder = Path(path)
+    if (folder / _RUN).is_file() and not (folder / "system.json").exists() and "system" in read_json(folder / _RUN):
+        raise InputError(
+            f"{folder}: holds a checkpoint of a system that was composed by hand, which no file can make again: compose it, and call "
+            "vaekit.train as before with resume=True"
+        )
     handed = {name: module for name, module in (("reader", reader), ("writer", writer)) if module is not None}
     system = load_system(folder, BOOK, **handed)
     history = History.from_json(read_json(folder / _HISTORY)) if (folder / _HISTORY).exists() else History()
@@ -181,8 +207,9 @@ def _trained(
     system.model.to("cpu")
     at_hand = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     fitted = FittedVAE(system, history, {**parts.facts, "settings": settings.model_dump()}, at_hand, folder)
-    if folder is not None and system.recipe:
+    if folder is not None:
         write_json(folder / _HISTORY, history.to_json())
+    if folder is not None and system.recipe:
         save_system(system, folder, fitted.data)
     return fitted
 
