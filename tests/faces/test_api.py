@@ -37,6 +37,20 @@ def test_a_loaded_model_gives_the_same_numbers(tmp_path):
     np.testing.assert_array_equal(fitted.encode(ROWS).mean, vaekit.load(tmp_path / "s").encode(ROWS).mean)
 
 
+def test_a_model_is_shown_in_two_lines(tmp_path):
+    fitted = vaekit.fit(ROWS, run=tmp_path / "r", **QUICK)
+    size = sum(p.numel() for p in fitted.system.model.parameters())
+    assert repr(fitted) == (
+        f"FittedVAE: vae on 80 rows of 3 numbers (values in memory)\n    latent 2, normal, {size:,} parameters, on cpu, in {tmp_path / 'r'}"
+    )
+    assert repr(vaekit.load(tmp_path / "r")) == repr(fitted)
+    images = np.random.default_rng(0).integers(0, 256, (40, 6, 5)).astype(np.uint8)
+    shown = repr(vaekit.fit(images, "autoencoder", **QUICK))
+    assert "autoencoder on 40 images of 6 × 5 × 1" in shown and shown.endswith("held in memory") and shown.count("\n") == 1
+    fitted.system = fitted.system.replace()
+    assert "composed by hand" in str(fitted)
+
+
 def test_a_folder_is_replaced_only_when_told_and_only_if_it_is_a_run(tmp_path):
     vaekit.fit(ROWS, run=tmp_path / "r", **QUICK)
     with pytest.raises(InputError, match="already holds a run"):

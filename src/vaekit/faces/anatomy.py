@@ -22,7 +22,7 @@ from vaekit.core.schedule import Constant, Cosine, Cyclic, Linear
 from vaekit.core.system import System
 from vaekit.core.trace import Site, Trace
 
-__all__ = ["Anatomy", "Layer", "Organ", "dissect"]
+__all__ = ["Anatomy", "Layer", "Organ", "dissect", "shaped"]
 
 # Unlike any width in use at the front of a tensor, so that the axes in front of a row can be told from the row's own.
 _ROWS = 3
@@ -177,9 +177,7 @@ def _count(module: nn.Module) -> int:
 
 
 def _data(modality: Modality) -> Organ:
-    event, state = modality.event, modality.state
-    shape = " × ".join(map(str, event))
-    what = f"images of {shape}" if len(event) == 3 else f"rows of {shape} numbers" if len(event) == 1 else f"rows of {shape}"
+    state = modality.state
     lines = [_scaling(state.get("adapter", {}))]
     columns = state.get("columns") or []
     if columns:
@@ -192,7 +190,17 @@ def _data(modality: Modality) -> Organ:
         lines.append(f"condition: {names} ({modality.condition_width} number{'s' * (modality.condition_width > 1)})")
     if modality.classes:
         lines.append(f"{len(modality.classes)} classes of labels, only measured with")
-    return Organ("data", f"{modality.rows:,} {what}", tuple(line for line in lines if line))
+    return Organ("data", f"{modality.rows:,} {shaped(modality.event)}", tuple(line for line in lines if line))
+
+
+def shaped(event: tuple[int, ...]) -> str:
+    """What rows of this shape are, in words.
+
+    Arguments:
+        event: shape of one row in the model's space.
+    """
+    shape = " × ".join(map(str, event))
+    return f"images of {shape}" if len(event) == 3 else f"rows of {shape} numbers" if len(event) == 1 else f"rows of {shape}"
 
 
 def _scaling(adapter: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from vaekit import tasks
 from vaekit.core.errors import InputError
 from vaekit.core.system import System
 from vaekit.data import to_frame
+from vaekit.faces.anatomy import shaped
 from vaekit.faces.matching import matching
 from vaekit.operations import save_system
 from vaekit.training import History
@@ -22,7 +23,7 @@ from vaekit.training import History
 __all__ = ["FittedVAE"]
 
 
-@dataclass
+@dataclass(repr=False)
 class FittedVAE:
     """A trained system: generate, reconstruct, encode, score and the rest, on a person's own values.
 
@@ -39,6 +40,17 @@ class FittedVAE:
     data: Mapping[str, Any]
     parts: Mapping[str, Mapping[str, Tensor]] | None = None
     folder: Path | None = None
+
+    def __repr__(self) -> str:
+        """The model in two lines: recipe, data, latent, size, device, and where it lies."""
+        model, source = self.system.model, self.data.get("source")
+        rows = f"{self.data.get('rows', self.system.modality.rows):,} {shaped(self.system.modality.event)}"
+        size, device = sum(p.numel() for p in model.parameters()), next(model.parameters()).device
+        return (
+            f"FittedVAE: {self.system.recipe or 'composed by hand'} on {rows} ({source or 'values in memory'})\n"
+            f"    latent {tasks.walk.layout(self.system).width}, {self.system.modality.likelihood}, {size:,} parameters, on {device}, "
+            + (f"in {self.folder}" if self.folder else "held in memory")
+        )
 
     def generate(self, count: int, condition: Any = None, temperature: float = 1.0, seed: int = 0, mean: bool = False) -> Any:
         """New rows in the data's own units, `(count, ...)`.
