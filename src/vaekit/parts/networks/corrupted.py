@@ -41,13 +41,13 @@ class Corrupted(nn.Module):
         """A row as the first layer sees it, damaged while training."""
         if not self.training:
             return self.reader.embed(x, observed)
-        kept = torch.rand(x.shape, device=x.device) >= self.rate
+        scale = nn.functional.dropout(torch.ones(x.shape, device=x.device), self.rate)
         if self.reader.gaps:
+            kept = scale > 0
             return self.reader.embed(x, kept if observed is None else observed & kept)
         h = self.reader.embed(x, observed)
         # A value may be embedded as several numbers side by side, which are lost together.
-        scale = kept.to(h.dtype).repeat_interleave(h.numel() // x.numel(), dim=-1).reshape(h.shape)
-        return h * scale / (1 - self.rate)
+        return h * scale.repeat_interleave(h.numel() // x.numel(), dim=-1).reshape(h.shape)
 
     def trunk(self, h: Tensor, condition: Tensor | None) -> Tensor:
         """The reader's features."""
