@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from vaekit.core.errors import InputError
 from vaekit.core.files import whole_file
-from vaekit.core.system import System, build
+from vaekit.core.system import System
 from vaekit.evaluation import Tried, evaluate
 from vaekit.evaluation.report import Gallery, gather, page
 from vaekit.faces.options import BOOK, of_recipe
 from vaekit.faces.origin import held_out
-from vaekit.faces.preparing import Parts
+from vaekit.faces.preparing import Arguments, Parts, seeded
 from vaekit.operations.store import write_json
 from vaekit.training import History, Settings
 from vaekit.training import fit as run_training
@@ -139,9 +139,7 @@ def _baseline(fitted: Trained, parts: Parts, tell: Progress) -> tuple[System | N
     if system.handed:
         return None, f"left out: the model has networks of its own ({', '.join(system.handed)}), which cannot be trained twice"
     settings = _settings(fitted)
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
-        plain = build(BOOK, _PLAIN, system.modality, **_arguments(system))
+    plain = seeded(_PLAIN, system.modality, Arguments({}, _arguments(system), settings))
     watch = _Watch(tell)
     tell(watch.doing, 0.0)
     history = run_training(plain, parts.feed(system.modality, settings), settings, hooks=[watch])

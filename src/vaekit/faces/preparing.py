@@ -18,6 +18,7 @@ from vaekit.data import split
 from vaekit.data.loading import Loader
 from vaekit.faces.options import BOOK, options_of
 from vaekit.training import History, Settings, fit
+from vaekit.training.hardware import device_of
 
 __all__ = [
     "BOOK", "Arguments", "Parts", "assemble", "divide", "fingerprint", "held_out_shares", "kind_of", "prepare", "seeded",
@@ -145,7 +146,9 @@ def seeded(recipe: str, modality: Modality, told: Arguments) -> System:
     Raises:
         InputError: where an argument of the recipe is wrong.
     """
-    with torch.random.fork_rng():
+    device = torch.device(device_of(told.settings))
+    # Named: else the random state of every GPU of the machine would be kept and set again.
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(told.settings.seed)
         return build(BOOK, recipe, modality, **told.recipe)
 
