@@ -14,7 +14,7 @@ from scipy.io import savemat
 
 from vaekit.core.errors import InputError, WorkFailed
 from vaekit.data import CATALOGUE, open_catalogue, open_records
-from vaekit.data.catalogue import Entry, idx_part
+from vaekit.data.catalogue import FREYFACES, Entry, idx_part
 from vaekit.data.download import Remote, fetch
 
 CONTENT = bytes(range(256)) * 4000
@@ -172,12 +172,10 @@ def test_faces_of_both_kinds_are_the_same(cache, tmp_path, monkeypatch):
 
 
 def test_the_checksum_of_the_faces_is_of_their_pixels(cache, site, monkeypatch):
-    from vaekit.data import catalogue
-
     folder, address = site
     faces = np.random.default_rng(0).integers(0, 256, (4, 28, 20), np.uint8)
     savemat(folder / "frey_rawface.mat", {"ff": faces.reshape(4, 560).T})
-    served = Remote("frey_rawface.mat", address + "frey_rawface.mat", catalogue._FREY.sha256, catalogue._FREY.digest)
+    served = Remote("frey_rawface.mat", address + "frey_rawface.mat", FREYFACES.sha256, FREYFACES.digest)
     with pytest.raises(WorkFailed, match="sha256 is"):
         fetch(served, cache)
     good = Remote(served.name, served.url, hashlib.sha256(faces.tobytes()).hexdigest(), served.digest)
@@ -189,6 +187,4 @@ def test_real_sets_at_hand():
     assert open_catalogue("mnist", "all").x.shape == (70_000, 28, 28)
     faces = open_catalogue("freyfaces").x
     assert faces.shape == (1965, 28, 20)
-    from vaekit.data.catalogue import _FREY
-
-    assert hashlib.sha256(faces.tobytes()).hexdigest() == _FREY.sha256
+    assert hashlib.sha256(faces.tobytes()).hexdigest() == FREYFACES.sha256

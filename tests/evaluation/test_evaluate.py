@@ -13,7 +13,7 @@ from vaekit.core.records import Records
 from vaekit.core.system import Book, System, build
 from vaekit.data.loading import Loader
 from vaekit.evaluation import evaluate
-from vaekit.evaluation.evaluate import _affordable
+from vaekit.evaluation.evaluate import affordable
 from vaekit.modalities import MODALITIES
 from vaekit.recipes import RECIPES
 from vaekit.training import Settings, fit
@@ -132,5 +132,5 @@ def test_a_large_network_is_weighed_on_fewer_rows():
     modality = MODALITIES["vector"](likelihood={"name": "normal", "scale": 1.0}).fit(Records(x))
     system = build(BOOK, "vae", modality, latent=3, network="mlp", hidden=[wide])
     operations = 2 * (5 * wide + wide * 6 + 3 * wide + wide * 5)
-    assert _affordable(system, 1000) == 2 * 10**12 // (1000 * operations)
-    assert _affordable(system, 10**9) == 50
+    assert affordable(system, 1000) == 2 * 10**12 // (1000 * operations)
+    assert affordable(system, 10**9) == 50

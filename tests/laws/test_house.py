@@ -251,6 +251,16 @@ def test_public_names_are_documented() -> None:
     assert not wrong, "without a docstring: " + ", ".join(wrong)
 
 
+def test_tests_import_public_names_alone() -> None:
+    wrong = []
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("vaekit"):
+                names = [*str(node.module).split("."), *(alias.name for alias in node.names)]
+                wrong += [f"{path.name}:{node.lineno}: {name}" for name in names if name.startswith("_") and not name.startswith("__")]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_recipes_are_short_and_have_no_branches() -> None:
     for module, path in MODULES.items():
         if room_of(module) != "recipes" or path.stem in ("book", "__init__"):

@@ -12,7 +12,7 @@ from vaekit.core.system import Book, System, build
 from vaekit.modalities import MODALITIES
 from vaekit.recipes import RECIPES
 from vaekit.tasks import decode, denoise, encode, generate, interpolate, reconstruct, score, traverse
-from vaekit.tasks.score import _Block
+from vaekit.tasks.score import Block
 from vaekit.tasks.walk import VALUES, at_rest, batches, chunk, layout, noise_of
 
 N = 40
@@ -104,7 +104,7 @@ def test_a_score_is_the_log_mean_of_its_weights_whatever_the_blocks():
     with at_rest(system):
         for batch in batches(system, rows):
             for start, size in ((0, 50), (50, 20)):
-                trace = system.model(batch, from_posterior(size, _Block(noise_of(batch, 0), start)))
+                trace = system.model(batch, from_posterior(size, Block(noise_of(batch, 0), start)))
                 log_weight.append(trace.log_weight().double())
     weights = torch.cat(log_weight)
     wanted = weights.logsumexp(0) - np.log(70) - np.log(CASES["numbers"][2].x.std(0)).sum()

@@ -22,7 +22,7 @@ from vaekit.data.sources.facts import encode_labels
 from vaekit.data.sources.idx import read_idx
 from vaekit.data.sources.reading import reading
 
-__all__ = ["CATALOGUE", "Entry", "idx_part", "open_catalogue"]
+__all__ = ["CATALOGUE", "FREYFACES", "Entry", "idx_part", "open_catalogue"]
 
 _Part = Callable[[str], Records]
 
@@ -108,12 +108,12 @@ def _frey(name: str) -> Records:
     if own and (given := Path(own).expanduser() / "images" / name / "freyfaces.npz").is_file():
         x = read_npz(given).records.x
     else:
-        x = _faces(_located(name, _FREY))
+        x = _faces(_located(name, FREYFACES))
     return Records(x, source=name, format="npz")
 
 
 # The checksum is of the faces, 1,965 x 28 x 20 bytes, since no checksum of the Matlab file is published.
-_FREY = Remote(
+FREYFACES = Remote(
     "frey_rawface.mat",
     "https://cs.nyu.edu/~roweis/data/frey_rawface.mat",
     "2438ba4f0d2a6bd8bac43de756141eaa33c8d248dd613d464bdb1210d9b7af78",

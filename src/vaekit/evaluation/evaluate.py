@@ -32,7 +32,7 @@ from vaekit.evaluation.values import take
 from vaekit.evaluation.verdict import verdict
 from vaekit.tasks.walk import Progress, Rows, at_rest, count, has_density, silent
 
-__all__ = ["evaluate"]
+__all__ = ["affordable", "evaluate"]
 
 _OPERATIONS, _FEWEST = 2 * 10**12, 50
 
@@ -64,7 +64,7 @@ def evaluate(
     scored: dict[str, Any] = {"figures": [], "absent": None}
     samples: dict[str, Any] = {"figures": [], "space": None, "absent": None}
     if has_density(system):
-        weighed = take(held, _affordable(system, particles), seed)
+        weighed = take(held, affordable(system, particles), seed)
         scored["figures"] = importance_nll(system, weighed, particles, seed, progress=progress).figures()
         progress("samples", 0, 1)
         samples = measure_samples(system, train_rows, held, seed, rows)
@@ -92,8 +92,13 @@ def evaluate(
     }
 
 
-def _affordable(system: System, particles: int) -> int:
-    """How many rows importance sampling can afford: a number that depends on the networks alone, not on the machine."""
+def affordable(system: System, particles: int) -> int:
+    """How many rows importance sampling can afford: a number that depends on the networks alone, not on the machine.
+
+    Arguments:
+        system: whose walk is counted.
+        particles: a row.
+    """
     with at_rest(system) as device, FlopCounterMode(display=False) as counter:
         _ = system.model(system.modality.example(1).to(device), centre()).likelihood
     return max(_OPERATIONS // (particles * max(counter.get_total_flops(), 1)), _FEWEST)

@@ -22,7 +22,7 @@ from vaekit.core.system import System
 from vaekit.core.trace import Trace
 from vaekit.tasks.walk import VALUES, Progress, Rows, at_rest, batches, chunk, count, needs_density, noise_of, silent
 
-__all__ = ["Scores", "score"]
+__all__ = ["Block", "Scores", "score"]
 
 _BLOCK_VALUES, _BLOCK = 1 << 18, 50
 
@@ -81,7 +81,7 @@ def _scored(system: System, batch: Batch, particles: int, block: int, seed: int,
     noise = noise_of(batch, seed)
     weights = _Weights(batch.rows, device)
     for start in range(0, particles, block):
-        weights.add(system.model(batch, from_posterior(min(block, particles - start), _Block(noise, start))))
+        weights.add(system.model(batch, from_posterior(min(block, particles - start), Block(noise, start))))
     log_det = system.modality.log_det(batch).double()
     nats = weights.log_total - log(particles) + log_det
     dimensions = prod(system.modality.event) if batch.observed is None else batch.observed.flatten(1).sum(1).clamp(min=1)
@@ -90,13 +90,19 @@ def _scored(system: System, batch: Batch, particles: int, block: int, seed: int,
 
 
 @dataclass(frozen=True)
-class _Block:
-    """Another stretch of a row's noise for each block of particles."""
+class Block:
+    """Another stretch of a row's noise for each block of particles.
+
+    Arguments:
+        noise: of the rows.
+        start: the block's first particle, from 0.
+    """
 
     noise: Noise
     start: int
 
     def __call__(self, name: str, shape: torch.Size) -> Tensor:
+        """The noise of this stretch."""
         return self.noise(f"{name} from particle {self.start}", shape)
 
 
