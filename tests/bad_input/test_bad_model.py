@@ -63,7 +63,13 @@ def test_gaps_in_new_rows(vae, here):
 
 def test_a_condition_that_is_missing_or_unknown(vae, here):
     FRAME.drop(columns="kind").to_csv(here / "x.csv", index=False)
-    vae.refused("score", "table", "x.csv", "--out", "o.csv", names=("x.csv", "no column 'kind'", "condition"))
+    vae.refused("score", "table", "x.csv", "--out", "o.csv", names=(
+        "x.csv", "no column 'kind'", "give condition={'kind': ...}", "(--condition kind=VALUE)"
+    ))
+    np.save(here / "x.npy", FRAME.drop(columns="kind").to_numpy())
+    vae.refused("score", "table", "x.npy", "--out", "o.csv", names=("x.npy", "no column 'kind'", "--condition kind=VALUE"))
+    vae.done("score", "table", "x.npy", "--out", "o.csv", "--condition", "kind=oak")
+    (here / "o.csv").unlink()
     vae.refused("generate", "table", "--out", "o.csv", names=("needs a condition", "kind"))
     vae.refused("generate", "table", "--out", "o.csv", "-c", "okk", names=("'kind'", "'okk'", "did you mean 'oak'?"))
     vae.refused("generate", "table", "--out", "o.csv", "-c", "knd=oak", names=("'knd' is unknown", "did you mean 'kind'?"))

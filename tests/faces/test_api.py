@@ -1,14 +1,17 @@
 """The Python face: runs begin whole, go on with the same data alone, and are replaced only when told."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 import vaekit
 from vaekit.core.errors import InputError
+from vaekit.faces.describing import as_svg
 
 QUICK = {"latent": 2, "hidden": [8], "epochs": 2, "progress": False}
 ROWS = np.random.default_rng(0).normal(size=(80, 3))
@@ -88,6 +91,67 @@ def test_columns_come_in_any_order_and_the_condition_by_name(tmp_path):
         model.score(frame.drop(columns="kind"))
     with pytest.raises(InputError, match="one row of shape"):
         model.score(ROWS[0])
+
+
+def test_a_condition_that_is_missing_is_asked_for_by_its_names():
+    frame = pd.DataFrame(ROWS, columns=["a", "b", "c"]).assign(kind=np.where(LABELS, "x", "y"), age=np.arange(80.0))
+    model = vaekit.fit(frame, condition=["kind", "age"], **QUICK)
+    for data in (frame[["a", "b", "c"]], ROWS):
+        with pytest.raises(InputError, match=r"^data: has no columns 'kind', 'age', .* give condition={'kind': \.\.\., 'age': \.\.\.}"):
+            model.score(data)
+    with pytest.raises(InputError, match="no column 'age'"):
+        model.score(frame.drop(columns="age"))
+    assert model.score(ROWS, condition={"kind": "x", "age": 3.0}).nats.shape == (80,)
+    by_class = vaekit.fit(ROWS, labels=LABELS, condition="label", **QUICK)
+    with pytest.raises(InputError, match=r"has no column 'label', .* give condition={'label': \.\.\.}"):
+        by_class.score(ROWS)
+    assert by_class.score(ROWS, condition={"label": 1}).nats.shape == (80,)
+    in_memory = vaekit.fit(ROWS, condition=np.arange(80.0), **QUICK)
+    with pytest.raises(InputError, match="which the model is told of each row"):
+        in_memory.score(ROWS)
+    assert in_memory.score(ROWS, condition=np.arange(80.0)).nats.shape == (80,)
+
+
+def own(reader: int = 20, writer: int = 63, first: int = 3, bias: bool = True) -> dict[str, nn.Module]:
+    return {
+        "reader": nn.Sequential(nn.Flatten(), nn.Linear(first, reader, bias=bias)),
+        "writer": nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, writer)),
+    }
+
+
+def test_an_own_network_of_another_size_is_named_by_its_weight(tmp_path):
+    vaekit.fit(ROWS, run=tmp_path / "r", latent=2, epochs=1, progress=False, **own())
+    vaekit.load(tmp_path / "r", **own())
+    for given, words in (
+        (own(reader=21), r"weight '1.weight' of the reader is \(20, 3\) in the file, but \(21, 3\) in the one given"),
+        (own(first=4), r"weight '1.weight' of the reader is \(20, 3\) in the file, but \(20, 4\) in the one given"),
+        (own(writer=64), r"weight '2.weight' of the writer is \(63, 8\) in the file, but \(64, 8\) in the one given"),
+        (own(bias=False), r"weight 'posterior.network.network.1.bias' has shape \(20,\) in the file, but is missing in a network"),
+    ):
+        with pytest.raises(InputError, match=words) as caught:
+            vaekit.load(tmp_path / "r", **given)
+        assert "\n" not in str(caught.value) and "torch" not in str(caught.value).replace(str(tmp_path), "")
+
+
+def test_a_head_behind_an_own_writer_is_told_of(tmp_path):
+    seen = []
+
+    class Listening:
+        note = seen.append
+
+        def moment(self, moment):
+            """Nothing to say."""
+
+        validation = moment
+
+    images = np.random.default_rng(0).integers(0, 2, (40, 8, 8)).astype(np.uint8)
+    told = "your own writer gives 63 numbers and the likelihood bernoulli needs 64: a linear head 63 -> 64 was added"
+    model = vaekit.fit(images, latent=2, epochs=1, progress=False, hooks=[Listening()], run=tmp_path / "r", writer=own()["writer"])
+    assert model.history.notes == [told] == seen and told in " ".join(model.describe().split())
+    assert "head 63 -> 64" in re.sub(r"<[^>]*>", " ", as_svg(model.system)).replace("&gt;", ">").replace("  ", " ")
+    assert vaekit.load(tmp_path / "r", writer=own()["writer"]).history.notes == [told]
+    fits = vaekit.fit(images, latent=2, epochs=1, progress=False, writer=own(writer=64)["writer"])
+    assert fits.history.notes == [] and "head" not in fits.describe()
 
 
 def test_the_message_speaks_of_the_whole_data():

@@ -15,18 +15,20 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
 from vaekit.core.choose import centre
-from vaekit.core.conditional import Conditional
+from vaekit.core.conditional import Conditional, Neural
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective, Term
 from vaekit.core.schedule import Constant, Cosine, Cyclic, Linear
 from vaekit.core.system import System
 from vaekit.core.trace import Site, Trace
 
-__all__ = ["Anatomy", "Layer", "Organ", "dissect", "shaped"]
+__all__ = ["Anatomy", "Layer", "Organ", "added_head", "dissect", "shaped"]
 
 # Unlike any width in use at the front of a tensor, so that the axes in front of a row can be told from the row's own.
 _ROWS = 3
 
+# Where the networks that a person hands in stand.
+_OWN = {"reader": "posterior", "writer": "likelihood"}
 _ROLES = {"posterior": ("encoder", "q(z|x)"), "prior": ("prior", "p(z)"), "likelihood": ("decoder", "p(x|z)")}
 
 
@@ -111,7 +113,7 @@ def dissect(system: System, document: str = "") -> Anatomy:
         if name == "prior":
             organs.append(_latent(parts[name], trace, _layers(parts[name], watched[name])))
         else:
-            organs.append(_network(name, parts[name], _layers(parts[name], watched[name]), bool(modality.condition_width)))
+            organs.append(_network(system, name, parts[name], _layers(parts[name], watched[name])))
     organs += [_likelihood(modality, values), _objective(system)]
     learnt = [model, *(stage.objective for stage in system.stages)]
     idea, source = _read(document)
@@ -218,10 +220,29 @@ def _base(d: Distribution) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(d).__name__).lower()
 
 
-def _network(name: str, part: nn.Module, layers: tuple[Layer, ...], conditional: bool) -> Organ:
+def added_head(system: System, own: str) -> str:
+    """What was put behind a person's own network whose numbers do not fit, in words; empty where nothing was.
+
+    Arguments:
+        system: trained or not.
+        own: `reader` or `writer`.
+    """
+    part = dict(system.model.named_children()).get(_OWN[own])
+    head = part.head if isinstance(part, Neural) and own in system.handed else None
+    if not isinstance(head, nn.Linear):
+        return ""
+    wanted = "the posterior" if own == "reader" else f"the likelihood {system.modality.likelihood}"
+    return (
+        f"your own {own} gives {head.in_features} numbers and {wanted} needs {head.out_features}: "
+        f"a linear head {head.in_features} -> {head.out_features} was added"
+    )
+
+
+def _network(system: System, name: str, part: nn.Module, layers: tuple[Layer, ...]) -> Organ:
     role, formula = _ROLES.get(name, (name, ""))
-    formula = formula.replace(")", ", c)") if conditional else formula
-    return Organ(role, formula or type(part).__name__, (), layers, _count(part))
+    formula = formula.replace(")", ", c)") if system.modality.condition_width else formula
+    lines = tuple(words for own, place in _OWN.items() if place == name and (words := added_head(system, own)))
+    return Organ(role, formula or type(part).__name__, lines, layers, _count(part))
 
 
 def _latent(prior: nn.Module, trace: Trace, layers: tuple[Layer, ...]) -> Organ:

@@ -16,6 +16,7 @@ from vaekit.core.records import Records
 from vaekit.core.schedule import as_json
 from vaekit.core.system import System
 from vaekit.data import open_records
+from vaekit.faces.anatomy import added_head
 from vaekit.faces.composed import identity, same_run
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.origin import remembered, reopened
@@ -202,8 +203,12 @@ def _made(records: Records, recipe: str, kind: str, told: Arguments, facts: dict
 def _trained(
     system: System, parts: Parts, settings: Settings, folder: Path | None, go_on: bool, progress: bool, hooks: Sequence[Hook]
 ) -> FittedVAE:
+    note = added_head(system, "writer")
     with showing(progress) as shown:
+        for hook in (*shown, *hooks) if note else ():
+            hook.note(note)
         history = run_training(system, parts.feed(system.modality, settings), settings, folder, go_on, (*shown, *hooks))
+    history.notes[:0] = [note] * bool(note)
     system.model.to("cpu")
     at_hand = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     fitted = FittedVAE(system, history, {**parts.facts, "settings": settings.model_dump()}, at_hand, folder)

@@ -92,9 +92,10 @@ def _network(organ: Organ, y: float, widest: int) -> tuple[list[str], float]:
     """A part with layers: its name on the left, a bar a layer, what each is on the right."""
     shapes = [_text(_LEFT, y + 20, organ.role.capitalize(), "role"), _text(_LEFT, y + 20 + _LINE, organ.title, "soft")]
     shapes.append(_text(_LEFT, y + 20 + 2 * _LINE, f"{organ.parameters:,} parameters", "soft"))
+    facts, told = _lines(_LEFT, y + 20 + 3 * _LINE, organ.lines, "soft", 30)
     for index, layer in enumerate(organ.layers):
         shapes += _layer(layer, y + index * _ROW, widest)
-    return shapes, max(len(organ.layers) * _ROW, 3 * _LINE + 10)
+    return shapes + facts, max(len(organ.layers) * _ROW, 3 * _LINE + 10 + told)
 
 
 def _layer(layer: Layer, y: float, widest: int) -> list[str]:

@@ -3,6 +3,7 @@
     columns of the file = x of the model + condition + label;   what is left over is an error, not a guess
 """
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from vaekit.core.errors import InputError
 from vaekit.core.records import Records
 from vaekit.data import column_names, open_records, stream_records
+from vaekit.data.sources.facts import class_names, stack_facts
 
 __all__ = ["Given", "matching", "matching_chunks"]
 
@@ -56,6 +58,11 @@ class _Roles:
     labels: str | None
     condition: Any
 
+    @property
+    def by_class(self) -> bool:
+        """Whether the condition is the class of each row."""
+        return isinstance(self.condition, str) and self.condition == "label"
+
 
 def matching(facts: Mapping[str, Any], data: Any, condition: Any = None) -> Records:
     """New rows, in memory.
@@ -73,6 +80,11 @@ def matching(facts: Mapping[str, Any], data: Any, condition: Any = None) -> Reco
         records = open_records(data, roles.labels, None, roles.columns)
         names = tuple(facts["condition_columns"])
         return replace(records, condition=roles.condition.facts(names, records.rows), condition_columns=names)
+    if roles.by_class:
+        records = open_records(data, roles.labels, None, roles.columns)
+        if records.label is None:
+            raise _untold(data, ["label"])
+        return replace(records, condition=stack_facts([class_names(records.label, records.classes)]), condition_columns=("label",))
     return open_records(data, roles.labels, roles.condition, roles.columns)
 
 
@@ -106,18 +118,34 @@ def _roles(facts: Mapping[str, Any], data: Any, condition: Any) -> _Roles:
     told: list[str] = list(facts.get("condition_columns") or [])
     labels = facts.get("labels")
     labels = labels if isinstance(labels, str) and labels in names else None
-    if condition is None:
-        by_class = facts.get("condition") == "label" and "label" not in names
+    if condition is None and told:
         asked = facts.get("condition")
         by_name = told == ([asked] if isinstance(asked, str) else asked)
-        condition = "label" if by_class else told if by_name and told else None
-    elif np.ndim(condition) == 0 and not isinstance(condition, (str, Path)):
+        lacking = [name for name in told if name not in names] if names or not _has_arrays(data) else []
+        if asked == "label" and "label" not in names:
+            condition = "label"
+        elif by_name and not lacking:
+            condition = told
+        else:
+            raise _untold(data, lacking or told)
+    elif condition is not None and np.ndim(condition) == 0 and not isinstance(condition, (str, Path)):
         condition = Given(condition)
     if not names:
         return _Roles(None, None, condition)
-    lacking = [name for name in told if name not in names] if condition is told else []
-    if lacking:
-        raise InputError(f"{data}: has no column {lacking[0]!r}, which the model is told of each row; add it, or give it as condition")
     listed = condition if isinstance(condition, (list, tuple)) else [condition]
     others = {labels, *told, *(name for name in listed if isinstance(name, str))}
     return _Roles(tuple(name for name in names if name not in others), labels, condition)
+
+
+def _has_arrays(data: Any) -> bool:
+    """Whether data is a file whose arrays have names that only opening it tells."""
+    return isinstance(data, (str, Path)) and str(data).lower().endswith(".npz")
+
+
+def _untold(data: Any, lacking: Sequence[str]) -> InputError:
+    """What the model must be told of each row, and how."""
+    where = str(data) if isinstance(data, (str, Path)) else "data"
+    columns = f"column{'s' * (len(lacking) > 1)} {', '.join(map(repr, lacking))}"
+    inside = "{" + ", ".join(f"{name!r}: ..." for name in lacking) + "}"
+    words = " ".join(f"--condition {shlex.quote(f'{name}=VALUE')}" for name in lacking)
+    return InputError(f"{where}: has no {columns}, which the model is told of each row: add it, or give condition={inside} ({words})")

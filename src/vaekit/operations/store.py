@@ -24,6 +24,8 @@ __all__ = ["FORMAT", "load_system", "read_json", "save_system", "write_json"]
 
 FORMAT = 1
 _SYSTEM, _WEIGHTS = "system.json", "weights.safetensors"
+# Where the networks that a person hands in stand in a model.
+_PLACES = {"reader": "posterior", "writer": "likelihood"}
 _PARTS = {
     "recipe": str, "arguments": dict, "handed": list, "data": dict, "modality": dict, "modality.name": str, "modality.arguments": dict,
     "modality.state": dict, "weights": dict, "weights.sha256": str,
@@ -107,11 +109,12 @@ def load_system(folder: Path, book: Book, **handed: Any) -> System:
         modality.state = facts["modality"]["state"]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder / _SYSTEM}: the state of the modality is damaged ({error!r}); restore it or train again") from error
+    for name, network in handed.items():
+        _same_network(folder, name, network, tensors)
     system = build(book, facts["recipe"], modality, **facts["arguments"], **handed)
-    try:
-        system.model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise InputError(f"{weights}: does not fit the recipe '{facts['recipe']}' ({str(error).splitlines()[-1].strip()})") from error
+    whose = "a network that was handed in" if handed else f"the recipe {facts['recipe']!r}"
+    _same_shapes(weights, system.model.state_dict(), tensors, whose)
+    system.model.load_state_dict(tensors)
     system.model.eval()
     return system
 
@@ -139,6 +142,30 @@ def _same_handed(folder: Path, wanted: list[str], given: Mapping[str, Any]) -> N
         raise InputError(f"{folder}: was trained with a network of its own: hand it in again with {missing[0]}=")
     if extra:
         raise InputError(f"{folder}: was trained without {extra[0]}=; leave it out")
+
+
+def _same_network(folder: Path, name: str, network: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raise where a weight of a person's own network has another shape in the file: before it is tried on rows, which would say less."""
+    for weight, given in network.state_dict().items():
+        # The file knows it by a longer path; of several that end so, the shortest is the network's own.
+        paths = [path for path in tensors if path.startswith(_PLACES.get(name, name)) and path.endswith(f".{weight}")]
+        shape = tuple(tensors[min(paths, key=len)].shape) if paths else tuple(given.shape)
+        if shape != tuple(given.shape):
+            raise InputError(
+                f"{folder}: weight {weight!r} of the {name} is {shape} in the file, but {tuple(given.shape)} in the one given: hand in the "
+                f"{name} that the model was trained with"
+            )
+
+
+def _same_shapes(file: Path, wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], whose: str) -> None:
+    for name in [*wanted, *found]:
+        here, there = (tuple(held[name].shape) if name in held else None for held in (wanted, found))
+        if here != there:
+            in_file = "is missing" if there is None else f"has shape {there}"
+            raise InputError(
+                f"{file}: weight {name!r} {in_file} in the file, but {'is missing' if here is None else f'has shape {here}'} in {whose}: "
+                "give what the model was trained with"
+            )
 
 
 def _version(package: str) -> str:

@@ -27,7 +27,7 @@ _LEARN, _USE, _SHOW = "Train and measure", "Use a trained model", "Look things u
 Json = Annotated[bool, Option("--json", help="Print one JSON object and nothing else.")]
 Run = Annotated[Path, Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)]
 Data = Annotated[str, Argument(metavar="DATA", help="File, folder of images, or name of a known data set.", show_default=False)]
-Perhaps = Annotated[str | None, Argument(metavar="[DATA]", help="File, folder or known data set.", show_default=False)]
+Perhaps = Annotated[str | None, Argument(metavar="DATA", help="File, folder or known data set.", show_default=False)]
 Out = Annotated[Path, Option("--out", "-o", help="Where to write; without a suffix, in the format the data came in.", show_default=False)]
 Known = Annotated[
     list[str] | None,
@@ -202,7 +202,7 @@ def denoise(
 
 @app.command(rich_help_panel=_SHOW)
 def recipes(
-    name: Annotated[str | None, Argument(metavar="[NAME]", help="One recipe, with its options.", show_default=False)] = None,
+    name: Annotated[str | None, Argument(metavar="NAME", help="One recipe, with its options.", show_default=False)] = None,
     json: Json = False,
 ) -> None:
     """List the named systems, or tell one of them."""
