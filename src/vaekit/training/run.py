@@ -194,8 +194,8 @@ class StageRun:
         self.average.swap()
         self.step.eval()
         self.step.objective.advance(1.0)
-        epoch, mean = partial(self._batches, self.epoch, 0), partial(self._all_reduced, operation="mean")
-        with self.fabric.autocast(), settled(self.step, epoch, mean):
+        rows, mean = partial(self._batches, self.epoch, 0), partial(self._all_reduced, operation="mean")
+        with self.fabric.autocast(), settled(self.step, rows, mean):
             held_out, self.active, self.units = measure(self.step, self.feed.validation)
             self._compare(held_out)
         self.stage.prepare(self.step.model)

@@ -34,7 +34,7 @@ def settled(step: Step, epoch: Callable[[], Iterator[Batch]], mean: Callable[[Te
         epoch: gives the batches of an epoch; where they are few, they are walked again with other draws.
         mean: of a tensor over all processes.
     """
-    kept = [(buffer, buffer.clone()) for learner in step.learners.values() for buffer in learner.buffers()]
+    kept = [(buffer, buffer.clone()) for name in step.learners for buffer in step.get_submodule(name).buffers()]
     if step.learners:
         _settle(step, epoch, mean)
     try:
