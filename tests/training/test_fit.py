@@ -255,7 +255,10 @@ def test_a_hook_hears_of_every_measurement():
 
 
 def test_settings_name_what_is_wrong():
-    for given, words in (({"epoch": 3}, "did you mean 'epochs'"), ({"epochs": -1}, "epochs=-1"), ({"rate": 0}, "rate=0")):
+    for given, words in (
+        ({"epoch": 3}, "did you mean 'epochs'"), ({"epochs": -1}, "epochs must be a whole number of 1 or more, not -1"),
+        ({"rate": 0}, "rate must be a number above 0, not 0"),
+    ):
         with pytest.raises(InputError, match=words):
             Settings.checked(**given)
     with pytest.raises(InputError, match="device 'cuda' is not on this machine"):
