@@ -30,7 +30,7 @@ _VALIDATION = 1_000
 _IMPORTANCE = 1_000
 _TEST_SEED = 1
 _NETWORK = {"network": "residual", "hidden": [512, 512, 512], "latent": 40}
-_OPTIONS = {"batch": 512, "rate": 2e-3}
+_OPTIONS = {"batch": 512, "rate": 2e-3, "weight_decay": 0.05}
 # The importance-weighted bound needs no warm-up of the rate.
 _BY_RECIPE: dict[str, dict[str, Any]] = {"vae": {"beta": {"recipe": "linear", "arguments": {"until": 0.05}}}}
 _TARGETS = {("vae", 15.0, None): 86.5, ("vae", 40.0, None): 84.5, ("iwae", 60.0, 5): 84.0}
