@@ -52,8 +52,10 @@ class Range(Limit):
         """The range after its kind of number."""
         if self.high == inf:
             return f"{kind} of {self.low:g} or more" if self.ends[0] == "[" else f"{kind} above {self.low:g}"
-        low = f"{self.low:g}" if self.ends[0] == "[" else f"above {self.low:g}"
-        return f"{kind} from {low} to {'' if self.ends[1] == ']' else 'below '}{self.high:.15g}"
+        closed = self.ends[1] == "]"
+        if self.ends[0] == "[":
+            return f"{kind} from {self.low:g} to {'' if closed else 'below '}{self.high:.15g}"
+        return f"{kind} above {self.low:g} and {'at most' if closed else 'below'} {self.high:.15g}"
 
 
 Count: TypeAlias = Annotated[int, Range(1)]

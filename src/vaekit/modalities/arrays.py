@@ -92,14 +92,12 @@ class ArrayModality(Modality):
 
     def _chosen(self, seen: Facts, source: str) -> Chosen:
         name, given = self.asked["name"], {n: v for n, v in self.asked.items() if n != "name"}
-        if name == "auto":
-            chosen = choose(seen)
-            return Chosen(chosen.name, {**chosen.arguments, **given}, chosen.because)
-        arguments = arguments_for(name, given, seen)
-        if made(name, arguments).domain.name.startswith(("counts", "codes")):
+        chosen = choose(seen) if name == "auto" else Chosen(name, {}, "as asked")
+        arguments = {**chosen.arguments, **arguments_for(chosen.name, given, seen)}
+        if made(chosen.name, arguments).domain.name.startswith(("counts", "codes")):
             seen = _with_worth(seen, 1.0)
-        check(name, arguments, seen, source)
-        return Chosen(name, arguments, "as asked")
+        check(chosen.name, arguments, seen, source)
+        return Chosen(chosen.name, arguments, chosen.because)
 
     def check(self, records: Records) -> None:
         """Refuse values and conditions that are not finite, save gaps that are modelled, or too large to be squared.
