@@ -108,13 +108,13 @@ class Objective(nn.Module):
             weighted.append(term.schedule(term.progress) * value)
         for name, site in trace.sites.items():
             if site.random:
-                readings[f"kl.{name}"] = self.reduce(site.kl(), trace).detach()
-        return torch.stack(weighted).sum(), readings
+                readings[f"kl.{name}"] = self.reduce(site.kl().detach(), trace)
+        return sum(weighted[1:], start=weighted[0]), readings
 
     def opponent(self, trace: Trace) -> Tensor | None:
         """What the terms' own networks pay, (); None where no term has one."""
         paid = [self.reduce(value, trace) for value in (term.opponent(trace) for term in self.terms) if value is not None]
-        return torch.stack(paid).sum() if paid else None
+        return sum(paid[1:], start=paid[0]) if paid else None
 
     @staticmethod
     def reduce(values: Tensor, trace: Trace) -> Tensor:

@@ -143,7 +143,9 @@ class Trace:
 
     def mean(self, values: Tensor) -> Tensor:
         """Mean over the particles with their weights: `(S or 1, B, ...) -> (B, ...)`."""
-        if self.weight is None or values.shape[0] == 1:
+        if values.shape[0] == 1:
+            return values.squeeze(0)
+        if self.weight is None:
             return values.mean(0)
         return (self.weight.reshape(self.weight.shape + (1,) * (values.dim() - 2)) * values).sum(0)
 

@@ -40,6 +40,7 @@ class Affine(Adapter):
         self.scale = np.full(1, float(worth))
         self.dtype = "float32"
         self.dtypes: tuple[str, ...] = ()
+        self.tensors: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     def fit(self, raw: np.ndarray, dtypes: Sequence[str] = ()) -> "Affine":
         """Learn each column's mean and deviation, gaps left out.
@@ -48,7 +49,7 @@ class Affine(Adapter):
             raw: training rows.
             dtypes: the type that each column came in, or one for all; empty = that of `raw`.
         """
-        self.dtype, self.dtypes = str(raw.dtype), tuple(dtypes)
+        self.dtype, self.dtypes, self.tensors = str(raw.dtype), tuple(dtypes), {}
         if self.standardise:
             total, squares, count = (np.zeros(raw.shape[1:]) for _ in range(3))
             origin = np.nan_to_num(raw[:1].astype(np.float64))[0]
@@ -84,7 +85,8 @@ class Affine(Adapter):
         x = rows["x"]
         if x.dtype == torch.uint8:
             # One scale for all pixels, or one a column: both divide.
-            x = x.float().sub_(self._like(self.location, x)).div_(self._like(self.scale, x))
+            location, scale = self._on(x.device)
+            x = x.float().sub_(location).div_(scale)
         return {"x": x, "observed": rows.get("observed")}
 
     def to_raw(self, x: Tensor) -> np.ndarray:
@@ -100,7 +102,7 @@ class Affine(Adapter):
 
     def log_det(self, x: Tensor) -> Tensor:
         """-log s of each element, like `x`, nats."""
-        return -self._like(np.log(self.scale), x).expand_as(x)
+        return -self._on(x.device)[1].log().expand_as(x)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -115,10 +117,13 @@ class Affine(Adapter):
         self.standardise, self.pooled, self.dtype = bool(state["standardise"]), bool(state["pooled"]), str(state["dtype"])
         # A system that was saved before types were kept gives all of its columns in one.
         self.dtypes = tuple(state.get("dtypes", ()))
-        self.location, self.scale = np.asarray(state["location"], float), np.asarray(state["scale"], float)
+        self.location, self.scale, self.tensors = np.asarray(state["location"], float), np.asarray(state["scale"], float), {}
 
-    def _like(self, values: np.ndarray, x: Tensor) -> Tensor:
-        return torch.as_tensor(values, dtype=torch.float32, device=x.device)
+    def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Location and scale as float32; every step asks for them."""
+        if device not in self.tensors:
+            self.tensors[device] = tuple(torch.as_tensor(v, dtype=torch.float32, device=device) for v in (self.location, self.scale))  # type: ignore[assignment]
+        return self.tensors[device]
 
 
 @cache

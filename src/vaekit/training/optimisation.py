@@ -2,12 +2,11 @@ r"""The optimisers and their rate.
 
     rate(p) = peak * min(p / w, 1) * [f + (1 - f) (1 + cos(pi p)) / 2]          warm-up w, final fraction f
 
-AdamW, fused (Kingma, Ba 2014, arXiv:1412.6980; Loshchilov, Hutter 2017, arXiv:1711.05101). Groups are named by top-level part. The
-objective's own networks, where it has any, are an opponent and have an optimiser of their own.
+AdamW, fused (Kingma, Ba 2014, arXiv:1412.6980; Loshchilov, Hutter 2017, arXiv:1711.05101). The objective's own networks, where it has
+any, are an opponent and have an optimiser of their own.
 """
 
 import math
-from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -16,14 +15,6 @@ from vaekit.core.objective import Step
 from vaekit.training.settings import Settings
 
 __all__ = ["Optimisation"]
-
-
-def _groups(named: Iterable[tuple[str, nn.Parameter]]) -> list[dict[str, object]]:
-    groups: dict[str, list[nn.Parameter]] = {}
-    for name, parameter in named:
-        if parameter.requires_grad:
-            groups.setdefault(name.split(".")[0], []).append(parameter)
-    return [{"params": parameters, "name": name} for name, parameters in groups.items()]
 
 
 class Optimisation:
@@ -37,11 +28,12 @@ class Optimisation:
     def __init__(self, step: Step, settings: Settings):
         self.settings = settings
         self.halvings = 0
-        sides = [_groups(step.model.named_parameters()), _groups(step.objective.named_parameters())]
+        sides = [[p for p in side.parameters() if p.requires_grad] for side in (step.model, step.objective)]
+        # One group a side: Adam's Python runs once a group, which on small networks takes longer than its arithmetic.
         self.optimisers = [
             torch.optim.AdamW(side, lr=settings.rate, weight_decay=settings.weight_decay, fused=True) for side in sides if side
         ]
-        self.parameters = [p for optimiser in self.optimisers for group in optimiser.param_groups for p in group["params"]]
+        self.parameters = [p for side in sides for p in side]
         self.named = {id(p): name for name, p in step.named_parameters()}
 
     def rate(self, progress: float) -> float:

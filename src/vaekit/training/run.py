@@ -167,9 +167,11 @@ class StageRun:
 
     def _agree(self) -> None:
         """Read the clock, and whether to stop; all processes go by the one that is furthest, or one would wait for another for ever."""
-        here = torch.tensor([self.budget.progress(self.steps), float(self.interrupt.asked)], dtype=torch.float64)
-        self.done, stopping = self._all_reduced(here, "max").tolist()
-        self.stopping = bool(stopping)
+        self.done, self.stopping = self.budget.progress(self.steps), self.interrupt.asked
+        if self.fabric.world_size > 1:
+            here = torch.tensor([self.done, float(self.stopping)], dtype=torch.float64)
+            self.done, stopping = self._all_reduced(here, "max").tolist()
+            self.stopping = bool(stopping)
 
     def _go_back(self) -> None:
         self.failures += 1

@@ -1,8 +1,8 @@
 r"""A smooth bound for parameters that would overflow.
 
-    clamp(r) = m + h t / sqrt(1 + t^2),   t = (r - m) / h,   m, h = middle and half-width of (low, high)
+    clamp(r) = m + a / sqrt(1 + (a / h)^2),   a = r - m,   m, h = middle and half-width of (low, high)
 
-The slope is 1 in the middle and falls as |t|^-3, so that a far-off parameter still has a gradient to come back by; the
+The slope is 1 in the middle and falls as |a|^-3, so that a far-off parameter still has a gradient to come back by; the
 exponentially small slope of a tanh rounds to zero.
 """
 
@@ -20,5 +20,6 @@ def soft_clamp(raw: Tensor, low: float, high: float) -> Tensor:
         low, high: the bounds, which are approached and never passed.
     """
     middle, half = (low + high) / 2, (high - low) / 2
-    t = (raw - middle) / half
-    return middle + half * t * torch.rsqrt(1 + t.square())
+    away = raw - middle if middle else raw
+    near = away * torch.rsqrt(1 + (away / half).square())
+    return near + middle if middle else near
