@@ -48,11 +48,12 @@ def test_a_few_steps_lower_what_the_stage_watches(recipe, data, condition):
     system, feed = system_of(recipe, data, condition)
     stage = system.stages[-1]
     step = Step(system.model, stage.objective).eval()
+    # On the rows that are learnt from: on 32 others, eight epochs lower it by no more than chance may raise it.
     stage.objective.advance(1.0)
-    before, _, _ = measure(step, feed.validation)
+    before, _, _ = measure(step, feed.train)
     trained(system, feed)
     stage.objective.advance(1.0)
-    after, _, _ = measure(step.eval(), feed.validation)
+    after, _, _ = measure(step.eval(), feed.train)
     assert after[stage.watch] < before[stage.watch]
     made_up = system.model(held_out(feed).without_x(), from_prior()).likelihood.sample()[0]
     assert made_up.shape == held_out(feed).x.shape and bool(torch.isfinite(made_up).all())
