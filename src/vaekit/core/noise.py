@@ -6,12 +6,23 @@ the row's noise is u_j = (top 23 bits of mix(k + j g) + 1/2) / 2^23, with k = mi
 """
 
 import zlib
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["Noise", "RandomNoise", "RowNoise"]
+__all__ = ["Noise", "RandomNoise", "RowNoise", "random_state_kept"]
+
+
+def random_state_kept(device: torch.device) -> AbstractContextManager[None]:
+    """Torch's random state of the processor and of this device, put back afterwards as it was.
+
+    Arguments:
+        device: where the draws within are made.
+    """
+    # Named: else the state of every GPU would be kept and set again, with a warning where there are several.
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
 class Noise(Protocol):

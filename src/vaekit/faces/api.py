@@ -205,10 +205,13 @@ def _trained(
 ) -> FittedVAE:
     note = added_head(system, "writer")
     with showing(progress) as shown:
-        for hook in (*shown, *hooks) if note else ():
-            hook.note(note)
-        history = run_training(system, parts.feed(system.modality, settings), settings, folder, go_on, (*shown, *hooks))
-    history.notes[:0] = [note] * bool(note)
+        watching = (*shown, *hooks)
+        if note:
+            for hook in watching:
+                hook.note(note)
+        history = run_training(system, parts.feed(system.modality, settings), settings, folder, go_on, watching)
+    if note:
+        history.notes.insert(0, note)
     system.model.to("cpu")
     at_hand = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     fitted = FittedVAE(system, history, {**parts.facts, "settings": settings.model_dump()}, at_hand, folder)

@@ -12,6 +12,7 @@ from torch import Tensor
 from vaekit.core.declared import Part, Rest, conform
 from vaekit.core.errors import InputError, nearest
 from vaekit.core.modality import Modality
+from vaekit.core.noise import random_state_kept
 from vaekit.core.records import Records
 from vaekit.core.system import System, build
 from vaekit.data import split
@@ -147,8 +148,7 @@ def seeded(recipe: str, modality: Modality, told: Arguments) -> System:
         InputError: where an argument of the recipe is wrong.
     """
     device = torch.device(device_of(told.settings))
-    # Named: else the random state of every GPU of the machine would be kept and set again.
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with random_state_kept(device):
         torch.manual_seed(told.settings.seed)
         return build(BOOK, recipe, modality, **told.recipe)
 

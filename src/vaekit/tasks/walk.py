@@ -20,7 +20,7 @@ from vaekit.core import dispatch
 from vaekit.core.batch import Batch
 from vaekit.core.choose import centre
 from vaekit.core.errors import InputError
-from vaekit.core.noise import RowNoise
+from vaekit.core.noise import RowNoise, random_state_kept
 from vaekit.core.system import System
 
 __all__ = [
@@ -63,7 +63,7 @@ def at_rest(system: System, seed: int = 0) -> Iterator[torch.device]:
     device = device_of(system.model)
     system.model.eval()
     try:
-        with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        with torch.no_grad(), random_state_kept(device):
             torch.manual_seed(seed)
             yield device
     finally:

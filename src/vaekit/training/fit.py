@@ -14,6 +14,7 @@ import torch
 from lightning_fabric import Fabric
 
 from vaekit.core.errors import InputError, WorkFailed
+from vaekit.core.noise import random_state_kept
 from vaekit.core.system import System
 from vaekit.training.archive import load_tensors, save_tensors
 from vaekit.training.budget import Budget
@@ -110,9 +111,7 @@ def _train(
     precision = str(fabric._precision.precision)
     history.machine = {"device": fabric.device.type, "devices": fabric.world_size, "precision": precision, "compiled": compiled}
     shares = sum(stage.share for stage in system.stages)
-    # Named, since with several in the machine torch would warn at every run that it looks after all of them.
-    devices = [fabric.device] if fabric.device.type == "cuda" else []
-    with Interrupt() as interrupt, torch.random.fork_rng(devices):
+    with Interrupt() as interrupt, random_state_kept(fabric.device):
         torch.manual_seed(settings.seed + 7919 * fabric.global_rank)
         for index, stage in enumerate(system.stages):
             if saved is not None and index < saved[1]["stage"]:

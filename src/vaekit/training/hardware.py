@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vaekit.core.batch import Batch
 from vaekit.core.errors import InputError
+from vaekit.core.noise import random_state_kept
 from vaekit.core.objective import Step
 from vaekit.training.settings import Settings
 
@@ -71,11 +72,11 @@ def suited_threads(step: Step, batch: Batch) -> Iterator[None]:
         batch: rows of the size it is run on.
     """
     before = torch.get_num_threads()
-    devices = [batch.x.device] if batch.x is not None and batch.x.device.type == "cuda" else []
-    with torch.no_grad(), torch.random.fork_rng(devices), FlopCounterMode(display=False) as counter:
+    device = torch.device("cpu") if batch.x is None else batch.x.device
+    with torch.no_grad(), random_state_kept(device), FlopCounterMode(display=False) as counter:
         # The terms are left out: one may count its calls, and what it does is little beside the networks.
         step.walk(batch).log_likelihood.sum()
-    if batch.x is not None and batch.x.device.type == "cpu" and counter.get_total_flops() < _OPERATIONS_THAT_PAY:
+    if batch.x is not None and device.type == "cpu" and counter.get_total_flops() < _OPERATIONS_THAT_PAY:
         torch.set_num_threads(1)
     try:
         yield
