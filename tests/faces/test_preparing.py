@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vaekit.core.records import Records
-from vaekit.faces.preparing import Arguments, prepare, seeded, sorted_arguments
+from vaekit.faces.preparing import Arguments, Parts, prepare, seeded, sorted_arguments
 
 X = np.random.default_rng(0).normal(size=(20, 3))
 
@@ -42,3 +42,18 @@ def test_a_run_on_a_gpu_keeps_the_state_of_that_one(forked):
     before = torch.cuda.get_rng_state()
     seeded("vae", modality, told(device="cuda"))
     assert forked == [[torch.device("cuda")]] and torch.equal(torch.cuda.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(("held_out", "watched"), [(7, 7), (4096, 4096), (10_000, 4096)])
+def test_training_is_watched_on_a_few_thousand_rows_from_all_over_the_held_out_ones(held_out, watched):
+    x = np.random.default_rng(1).normal(size=(held_out, 1))
+    modality = prepare(Records(x), "vector", {})
+    rows = modality.store(Records(x))
+    feed = Parts(rows, rows, rows, {}).feed(modality, told().settings)
+    seen = feed.validation.rows["x"]
+    places = torch.searchsorted(rows["x"].flatten().sort().values, seen.flatten())
+    assert len(seen) == len(places.unique()) == watched and len(feed.train.rows["x"]) == held_out
+    # Evenly spaced: each tenth of the rows has its share.
+    at = torch.cat([(rows["x"].flatten() == value).nonzero().flatten() for value in seen.flatten()])
+    shares = torch.histc(at.float(), 10, 0, held_out) / watched
+    assert held_out < 10 or (shares - 0.1).abs().max() < 0.01

@@ -99,6 +99,19 @@ def test_where_the_last_measurement_is_the_best_longer_training_is_named_first()
         assert verdict(FOUND, tried(model)).remedy is None
 
 
+def test_a_healthy_latent_of_a_run_that_has_hardly_begun_is_told_to_go_on():
+    model = fitted("table", "vae")
+    first = model.history.validations[0]
+    model.history.validations[:] = [replace(first, epoch=0.9, held_out={"elbo": bound}) for bound in (9.0, 8.0)]
+    judged = verdict(FOUND, tried(model))
+    assert judged.name == "healthy"
+    assert judged.remedy == "longer training, such as epochs=2: each row was seen 0.9 times, and the last measurement was the best one"
+    model.data["settings"]["minutes"] = 1.5
+    assert "such as minutes=3:" in verdict(FOUND, tried(model)).remedy
+    model.history.validations[:] = [replace(first, epoch=0.9, held_out={"elbo": bound}) for bound in (8.0, 9.0)]
+    assert verdict(FOUND, tried(model)).remedy is None
+
+
 def test_a_system_composed_by_hand_is_pointed_to_a_recipe():
     model = fitted("table", "vae")
     model.system = model.system.replace()

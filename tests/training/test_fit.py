@@ -1,6 +1,8 @@
 """The loop: what it minimises, how long, what it keeps, and what it does when a number is not finite."""
 
 import math
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -175,6 +177,38 @@ def test_progress_is_that_of_whichever_bound_is_nearer():
     assert Budget(steps=200, seconds=None).progress(50) == 0.25
     assert Budget(steps=200, seconds=100.0, spent=75.0).progress(50) == pytest.approx(0.75, abs=0.01)
     assert Budget(steps=None, seconds=100.0, spent=175.0).progress(1) == 1.0
+
+
+def test_measuring_gets_a_tenth_of_the_clock_and_all_that_it_wants_of_a_run_by_steps():
+    assert Budget(None, 100.0, spent=50.0, measured=4.9).affords_measuring()
+    assert not Budget(None, 100.0, spent=50.0, measured=5.1).affords_measuring()
+    assert Budget(100, None, spent=50.0, measured=40.0).affords_measuring()
+
+
+class Slow:
+    """Rows that take their time each time they are measured on."""
+
+    def __init__(self, rows, seconds):
+        self.rows, self.seconds, self.asked = rows, seconds, 0
+
+    def to(self, device):
+        return self
+
+    def in_order(self, seed=0):
+        self.asked += 1
+        time.sleep(self.seconds)
+        return self.rows.in_order(seed)
+
+
+def test_a_run_by_the_clock_learns_most_of_its_time_however_dear_measuring_is():
+    system, feed = made(rows())
+    dear = Slow(feed.validation, 0.15)
+    history = fit(system, replace(feed, validation=dear), Settings.checked(minutes=0.05, validations=20, compile=False))
+    # One is due at a twentieth, one once ten times its length has passed, and the last one always.
+    assert dear.asked == len(history.validations) <= 4 and history.validations[-1].progress == 1.0
+    dear.asked = 0
+    fit(system, replace(feed, validation=dear), Settings.checked(epochs=10, validations=10, compile=False))
+    assert dear.asked == 10
 
 
 def test_bf16_reaches_the_bound_of_float32():

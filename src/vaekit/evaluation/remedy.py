@@ -8,7 +8,10 @@ import torch
 
 from vaekit.core.schedule import schedule
 
-__all__ = ["Tried", "fewer_dimensions", "lower_rate", "more_rate", "smaller_decoder"]
+__all__ = ["Tried", "fewer_dimensions", "longer_training", "lower_rate", "more_rate", "smaller_decoder"]
+
+# Passes over the rows below which a run has hardly begun.
+_BEGUN = 5
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,25 @@ class Tried:
     Arguments:
         arguments: all that its recipe takes and that has an effect, with the values in use; empty = nothing is known of it.
         epochs: passes over the training rows that it took; 0 = unknown.
+        longer: the argument that trains it twice as long; empty = unknown.
         improving: whether the last measurement on held-out rows was the best one.
     """
 
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    epochs: int = 0
+    epochs: float = 0.0
+    longer: str = ""
     improving: bool = False
+
+
+def longer_training(tried: Tried) -> str | None:
+    """Where nothing is wrong, but training has hardly begun.
+
+    Arguments:
+        tried: what the system was trained with.
+    """
+    if not tried.improving or not 0 < tried.epochs < _BEGUN:
+        return None
+    return f"longer training{_such_as(tried)}: each row was seen {tried.epochs:.2g} times, and the last measurement was the best one"
 
 
 def more_rate(tried: Tried) -> str:
@@ -86,8 +102,11 @@ def _longer(tried: Tried) -> str:
     """Before any other remedy, where training was stopped while it still helped."""
     if not tried.improving:
         return ""
-    how = f", such as epochs={2 * tried.epochs}" if tried.epochs else ""
-    return f"longer training{how}, which would help since the last measurement was the best one; or "
+    return f"longer training{_such_as(tried)}, which would help since the last measurement was the best one; or "
+
+
+def _such_as(tried: Tried) -> str:
+    return f", such as {tried.longer}" if tried.longer else ""
 
 
 def _end(weight: Any, otherwise: float) -> float:

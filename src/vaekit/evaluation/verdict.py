@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vaekit.evaluation.latent import Latents
-from vaekit.evaluation.remedy import Tried, fewer_dimensions, lower_rate, more_rate, smaller_decoder
+from vaekit.evaluation.remedy import Tried, fewer_dimensions, longer_training, lower_rate, more_rate, smaller_decoder
 
 __all__ = ["Verdict", "verdict"]
 
@@ -22,7 +22,7 @@ class Verdict:
         name: `healthy`, `partly collapsed`, `collapsed`, `ignores the latent`, `overspent` or `point code`.
         state: `good`, `warn`, `bad`, or `none` where the question does not arise.
         sentences: why, with figures.
-        remedy: what to try; None where nothing need be done.
+        remedy: what to try; None where nothing need be done. A healthy latent has one where its training has hardly begun.
     """
 
     name: str
@@ -81,7 +81,7 @@ def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
             f"Only {units}, at a rate of {rate}; the decoder ignores the other {width - active}.",
             f"What is used is used well: {use}.",
         ), fewer_dimensions(tried, active))
-    return Verdict("healthy", "good", (f"{units}, at a rate of {rate}.", f"{use.capitalize()}."), None)
+    return Verdict("healthy", "good", (f"{units}, at a rate of {rate}.", f"{use.capitalize()}."), longer_training(tried))
 
 
 def _nats(value: float) -> str:

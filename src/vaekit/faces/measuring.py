@@ -122,7 +122,9 @@ def tried(fitted: Trained) -> Tried:
     idle = {"hidden", "channels"} if "writer" in system.handed else {"hidden"} if convolves else {"channels"}
     taken = {name: system.arguments.get(name, option.default) for name, option in options.items() if name not in idle}
     last = [v.held_out.get(system.stages[-1].watch, float("nan")) for v in seen if v.stage == seen[-1].stage]
-    return Tried(taken, round(seen[-1].epoch) if seen else 0, len(last) > 1 and last[-1] <= min(last))
+    epochs, minutes = (seen[-1].epoch if seen else 0.0), fitted.data.get("settings", {}).get("minutes")
+    longer = f"minutes={2 * minutes:g}" if minutes else f"epochs={max(round(2 * epochs), 1)}"
+    return Tried(taken, epochs, longer, len(last) > 1 and last[-1] <= min(last))
 
 
 def _silent(doing: str, share: float) -> None:

@@ -28,6 +28,9 @@ __all__ = [
 
 # Rows that a measurement takes at once; large, since nothing is kept for a gradient.
 _MEASURED = 1024
+# Held-out rows that training is watched on: two measurements of the same rows and draws differ by the weights alone, so that more of
+# them would cost time and tell no more.
+_WATCHED = 4096
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,11 @@ class Parts:
         return cls(train, validation, test, facts)
 
     def feed(self, modality: Modality, settings: Settings) -> "_Feed":
-        """What a run reads."""
-        return _Feed(
-            Loader(self.train, modality, settings.batch, settings.seed), Loader(self.validation, modality, _MEASURED, settings.seed)
-        )
+        """What a run reads: all rows to learn from, and a few thousand to be watched on, evenly spaced."""
+        held_out = len(next(iter(self.validation.values())))
+        few = torch.arange(min(held_out, _WATCHED)) * held_out // min(held_out, _WATCHED)
+        watched = {name: values[few] for name, values in self.validation.items()}
+        return _Feed(Loader(self.train, modality, settings.batch, settings.seed), Loader(watched, modality, _MEASURED, settings.seed))
 
 
 @dataclass(frozen=True)

@@ -133,13 +133,13 @@ def _train(
 def _continue(run: StageRun, budget: Budget, saved: tuple[dict[str, torch.Tensor], dict[str, Any]]) -> None:
     try:
         run.load(*saved)
+        budget.spent, budget.measured = saved[1]["seconds"], saved[1]["measured"]
     except (RuntimeError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"the checkpoint does not belong to this system ({reason}): resume with the run's own arguments") from error
     if run.fabric.global_rank:
         # The checkpoint holds the first process's random state; the others must not draw the same noise.
         torch.manual_seed(run.settings.seed + 7919 * run.fabric.global_rank + run.steps)
-    budget.spent = saved[1]["seconds"]
 
 
 class _Feed:

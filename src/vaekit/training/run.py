@@ -74,7 +74,7 @@ class StageRun:
         self.latest: dict[str, torch.Tensor] = {}
         self.sums: dict[str, torch.Tensor] = {}
         self.summed = 0
-        self.done, self.stopping = 0.0, False
+        self.done, self.stopping, self.affordable = 0.0, False, True
         self.saved: tuple[dict[str, torch.Tensor], dict[str, Any]] = ({}, {})
         self.active = self.units = 0
         self.told_at, self.told_steps, self.rows_per_second = 0.0, 0, 0.0
@@ -124,7 +124,8 @@ class StageRun:
             if self.within == self.feed.train.steps(self.fabric.world_size):
                 self.epoch, self.within = self.epoch + 1, 0
             self._agree()
-            if int(self.done * self.settings.validations) > int(progress * self.settings.validations) or self.done >= 1:
+            due = int(self.done * self.settings.validations) > int(progress * self.settings.validations)
+            if (due and self.affordable) or self.done >= 1:
                 self._validate(progress)
                 self.keep()
                 if self.done >= 1 or self._out_of_patience():
@@ -168,10 +169,11 @@ class StageRun:
     def _agree(self) -> None:
         """Read the clock, and whether to stop; all processes go by the one that is furthest, or one would wait for another for ever."""
         self.done, self.stopping = self.budget.progress(self.steps), self.interrupt.asked
+        self.affordable = self.budget.affords_measuring()
         if self.fabric.world_size > 1:
-            here = torch.tensor([self.done, float(self.stopping)], dtype=torch.float64)
-            self.done, stopping = self._all_reduced(here, "max").tolist()
-            self.stopping = bool(stopping)
+            here = torch.tensor([self.done, float(self.stopping), float(not self.affordable)], dtype=torch.float64)
+            self.done, stopping, dear = self._all_reduced(here, "max").tolist()
+            self.stopping, self.affordable = bool(stopping), not dear
 
     def _go_back(self) -> None:
         self.failures += 1
@@ -193,6 +195,7 @@ class StageRun:
         )
 
     def _validate(self, before: float) -> None:
+        began = self.budget.elapsed()
         self.average.swap()
         self.step.eval()
         self.step.objective.advance(1.0)
@@ -209,6 +212,7 @@ class StageRun:
         seconds, rate = self._seconds(), self.optimisation.rate(before)
         found = Validation(self.index, self.steps, epoch, self.done, seconds, rate, train, held_out, self.active, self.units)
         self.history.validations.append(found)
+        self.budget.measured += self.budget.elapsed() - began
         for hook in self.hooks:
             hook.validation(found)
 
@@ -272,7 +276,8 @@ class StageRun:
         facts = {
             "stage": self.index, "epoch": self.epoch, "within": self.within, "steps": self.steps, "failures": self.failures,
             "since_best": self.since_best, "best_value": self.best_value, "seconds": self.budget.elapsed(),
-            "halvings": self.optimisation.halvings, "active": self.active, "units": self.units, "history": self.history.to_json(),
+            "measured": self.budget.measured, "halvings": self.optimisation.halvings, "active": self.active, "units": self.units,
+            "history": self.history.to_json(),
         }
         return tensors, facts
 

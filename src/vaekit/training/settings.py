@@ -27,7 +27,8 @@ class Settings(BaseModel):
         clip: largest norm of a step's gradient; 0 = none.
         average: decay of the exponential moving average of the weights, which is what the run keeps; 0 = the last weights.
         patience: validations without a better bound before the run ends; 0 = never.
-        validations: how often the bound is measured on held-out rows, over the whole run.
+        validations: how often the bound is measured on held-out rows, over the whole run; less often where measuring would take more
+            than a tenth of `minutes`.
         precision: `auto` = bf16 where the processor or GPU computes it fast; `32` = float32 throughout; `bf16`.
         compile: `auto` = only when the run is long enough to pay for it; True; False.
         device: `auto`, `cpu`, `cuda`, `mps`.
