@@ -24,8 +24,8 @@ WRONG: dict[str, list[Any]] = {
     "word": [5, True, []],
 }
 OUTSIDE = {
-    "latent": 0, "particles": 0, "corruption": 1.0, "until": 0, "hidden": [8, 0], "channels": [], "dropout": 1.0, "epochs": 0, "minutes": 0,
-    "batch": 0, "rate": 0, "warm_up": 1.5, "final": 1.5, "average": 1.0, "validations": 0, "devices": 0, "seed": 2**32,
+    "latent": 0, "particles": 0, "corruption": 1.0, "until": 0, "hidden": [8, 0], "channels": [8, 0], "dropout": 1.0, "epochs": 0,
+    "minutes": 0, "batch": 0, "rate": 0, "warm_up": 1.5, "final": 1.5, "average": 1.0, "validations": 0, "devices": 0, "seed": 2**32,
     "beta": {"recipe": "linear", "arguments": {"start": -1}}, "precision": "16", "compile": "no", "device": "gpu", "gamma": -0.5,
     "capacity": -0.5, "free_bits": -0.5, "blocks": -1, "weight_decay": -0.5, "clip": -0.5, "patience": -1,
 }

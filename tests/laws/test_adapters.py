@@ -14,6 +14,7 @@ from vaekit.core.records import Records
 from vaekit.modalities import MODALITIES
 from vaekit.modalities.affine import Affine
 from vaekit.modalities.conditions import Conditions
+from vaekit.parts.networks import MLP, ConvolutionReader, ConvolutionWriter, Residual
 
 RNG = np.random.default_rng(0)
 IMAGES = records("grey", False).x
@@ -143,6 +144,23 @@ def test_pixels_reach_the_first_layer_centred_and_at_about_one(likelihood, netwo
         # A dense layer sees each pixel about its own mean, a convolution each channel about its own.
         offset = seen.mean(dim=(0, 1)) if network == "mlp" else seen.mean()
         assert torch.allclose(offset, torch.zeros(()), atol=1e-4) and 0.9 < float(seen.std()) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("shape", "named", "built"),
+    [
+        ((8, 8), {}, MLP), ((8, 8), {"network": "residual"}, Residual), ((28, 28), {}, Residual), ((28, 28), {"gated": True}, MLP),
+        ((28, 28), {"hidden": (9,)}, Residual), ((28, 28), {"channels": (4, 8)}, ConvolutionReader),
+        ((28, 28), {"blocks": 2}, ConvolutionReader), ((8, 8), {"norm": "none"}, ConvolutionReader), ((64, 64), {}, ConvolutionReader),
+        ((28, 28, 3), {}, ConvolutionReader), ((64, 64), {"network": "mlp"}, MLP),
+    ],
+)
+def test_the_network_is_that_of_the_sizes_a_person_named_else_by_the_size_of_the_image(shape, named, built):
+    modality = MODALITIES["image"]().fit(Records(np.random.default_rng(0).integers(0, 256, (6, *shape)).astype(np.uint8)))
+    kinds = (MLP, Residual, ConvolutionReader, ConvolutionWriter)
+    wanted = {built} if built is not ConvolutionReader else {ConvolutionReader, ConvolutionWriter}
+    ends = modality.reader(**named), modality.writer(2, **named)
+    assert {type(m) for end in ends for m in end.modules() if isinstance(m, kinds)} == wanted
 
 
 def test_columns_are_matched_by_name():

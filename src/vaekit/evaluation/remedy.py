@@ -71,7 +71,7 @@ def smaller_decoder(tried: Tried) -> str:
     Arguments:
         tried: what the system was trained with.
     """
-    for name, usual in (("hidden", (128,)), ("channels", (32, 64))):
+    for name, usual in (("hidden", (128,)), ("channels", (16, 32, 64))):
         if name in tried.arguments:
             return f"{_longer(tried)}a smaller decoder, such as {name}={_halved(tried.arguments[name] or usual)}"
     return f"{_longer(tried)}a smaller decoder"

@@ -1,7 +1,7 @@
 """Sizes of the networks at the two ends, as a person names them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Annotated, Any, get_type_hints
 
@@ -22,12 +22,12 @@ class Architecture:
     """How the networks are built.
 
     Arguments:
-        network: `mlp`, `residual` (layers around a shortcut), `convolution` (images), or `auto`: by the data.
+        network: `mlp`, `residual` (layers around a shortcut), `convolution` (images), or `auto`: by the data and the sizes that are named.
         hidden: widths of the layers, encoder order; the decoder reverses them. Empty = by the network.
         activation: name of the nonlinearity.
         gated: gated linear units instead of plain layers (`mlp`).
         dropout: share of features that is dropped while training.
-        channels: widths of a convolution's levels, finest first.
+        channels: widths of a convolution's levels, finest first; empty = 16, 32, 64.
         blocks: residual blocks a level of a convolution.
         norm: `group` or `none`, of a convolution.
     """
@@ -37,7 +37,7 @@ class Architecture:
     activation: str = "silu"
     gated: bool = False
     dropout: Rest = 0.0
-    channels: tuple[Count, ...] = (32, 64, 128)
+    channels: tuple[Count, ...] = ()
     blocks: Annotated[int, Range(0)] = 1
     norm: str = "group"
 
@@ -60,6 +60,22 @@ class Architecture:
                 conform(name, given[name], declared)
         sizes = {n: (v,) if isinstance(v, int) else tuple(v) for n, v in given.items() if n in ("hidden", "channels")}
         return cls(**{**given, **sizes})
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Widths of a convolution's levels, finest first."""
+        return self.channels or (16, 32, 64)
+
+    def resolved(self, otherwise: str) -> "Architecture":
+        """The same with `auto` replaced: by the network that has the sizes which a person named.
+
+        Arguments:
+            otherwise: the network where nothing was named.
+        """
+        if self.network != "auto":
+            return self
+        convolves = bool(self.channels) or self.blocks != 1 or self.norm != "group"
+        return replace(self, network="convolution" if convolves else "mlp" if self.gated else otherwise)
 
     def layers(self, reverse: bool = False) -> Callable[[int], nn.Module]:
         """What makes the layers of a vector's network from the size of its input.

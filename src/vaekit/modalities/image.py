@@ -25,8 +25,11 @@ from vaekit.parts.networks import ConvolutionReader, ConvolutionWriter, Scaled, 
 
 __all__ = ["Image"]
 
-# Below this side, a convolution has no room to halve a grid twice.
+# Below this side, a few plain layers do.
 _SMALL = 16
+# Up to so many pixels, layers that see all of them at once reach a lower bound in the same time on a processor than a convolution: on
+# binarised MNIST in a minute on two cores, 96.0 nats against 107.1.
+_FEW = 1024
 # Values that the pixels' means are taken from.
 _SAMPLE = 1 << 23
 
@@ -108,35 +111,33 @@ class Image(ArrayModality):
         return records
 
     def reading(self, architecture: Architecture, grid: bool) -> nn.Module:
-        """A residual convolution from 16 pixels on, fully connected layers below or where asked."""
-        a, (mean, deviation) = architecture, map(torch.as_tensor, self.input)
-        if self._convolves(a) or grid:
+        """Fully connected layers, around a shortcut from 16 pixels a side on; a residual convolution for large images or where asked."""
+        a, (mean, deviation) = self._built(architecture), map(torch.as_tensor, self.input)
+        if a.network == "convolution" or grid:
             # One mean a channel: a convolution treats all places alike.
             scaled = Scaled(mean.reshape(self.event).mean(dim=(0, 1)), deviation)
             return ConvolutionReader(
-                self.event, self.condition_width, self.gaps, scaled, a.channels, a.blocks, _flat(a), grid, a.activation, a.norm,
-                a.dropout,
+                self.event, self.condition_width, self.gaps, scaled, a.levels, a.blocks, _flat(a), grid, a.activation, a.norm, a.dropout
             )
         return VectorReader(self.event, self.condition_width, self.gaps, Scaled(mean, deviation), a.layers())
 
     def writing(self, architecture: Architecture, width: int, positions: tuple[int, ...]) -> nn.Module:
         """The way back of `reading`."""
-        a = architecture
-        if self._convolves(a) or positions:
-            return ConvolutionWriter(
-                width, positions, self.event, self.condition_width, a.channels, a.blocks, _flat(a), a.activation, a.norm
-            )
+        a = self._built(architecture)
+        if a.network == "convolution" or positions:
+            return ConvolutionWriter(width, positions, self.event, self.condition_width, a.levels, a.blocks, _flat(a), a.activation, a.norm)
         return VectorWriter(width, positions, self.condition_width, a.layers(reverse=True))
 
-    def _convolves(self, architecture: Architecture) -> bool:
-        if architecture.network == "auto":
-            return min(self.event[:2]) >= _SMALL
-        if architecture.network == "convolution" and min(self.event[:2]) < 2 ** len(architecture.channels) // 2:
+    def _built(self, architecture: Architecture) -> Architecture:
+        """The architecture with its network decided."""
+        side, few = min(self.event[:2]), prod(self.event) <= _FEW
+        built = architecture.resolved("mlp" if side < _SMALL else "residual" if few else "convolution")
+        if built.network == "convolution" and side < 2 ** len(built.levels) // 2:
             raise InputError(
-                f"network='convolution' halves the image {len(architecture.channels)} times, but it is {self.event[0]} x {self.event[1]}: "
+                f"network='convolution' halves the image {len(built.levels)} times, but it is {self.event[0]} x {self.event[1]}: "
                 "give fewer channels="
             )
-        return architecture.network == "convolution"
+        return built
 
 
 def _flat(architecture: Architecture) -> int:
