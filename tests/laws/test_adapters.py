@@ -163,6 +163,14 @@ def test_the_network_is_that_of_the_sizes_a_person_named_else_by_the_size_of_the
     assert {type(m) for end in ends for m in end.modules() if isinstance(m, kinds)} == wanted
 
 
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_column_too_small_to_be_squared_is_scaled_all_the_same(pooled):
+    raw = np.random.default_rng(0).normal(size=(50, 3)) * 1e-200
+    adapter = Affine(standardise=True, pooled=pooled).fit(raw)
+    stored = adapter.store(raw)["x"]
+    assert 0.1 < float(stored.abs().max()) <= 1 and np.allclose(adapter.to_raw(stored), raw, rtol=1e-5, atol=1e-206)
+
+
 def test_columns_are_matched_by_name():
     x = records("real", False).x
     modality = MODALITIES["vector"]().fit(Records(x, columns=tuple("abcde")))

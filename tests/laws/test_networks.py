@@ -27,7 +27,7 @@ from vaekit.parts.networks import (
     join,
 )
 from vaekit.parts.networks.activation import ACTIVATIONS
-from vaekit.parts.networks.convolution import _pixels
+from vaekit.parts.networks.convolution import to_pixels
 
 CONDITION, ROWS = 3, 5
 PLAIN = Scaled(torch.zeros(1), torch.ones(1))
@@ -254,4 +254,4 @@ def test_an_own_network_that_does_not_fit_is_refused(make, words):
 
 def test_the_last_rearrangement_is_a_pixel_shuffle_with_its_channels_last():
     h = torch.randn(2, 4 * 3, 5, 7)
-    assert torch.equal(_pixels(h), nn.functional.pixel_shuffle(h, 2).movedim(1, -1))
+    assert torch.equal(to_pixels(h), nn.functional.pixel_shuffle(h, 2).movedim(1, -1))

@@ -119,7 +119,9 @@ def _words(declared: Any) -> str:
         # That something may be left out helps nobody who gave it.
         return " or ".join(_words(part) for part in parts if part is not NoneType)
     if origin is Literal:
-        return " or ".join(map(repr, parts))
+        # An empty word stands for leaving the argument out.
+        *others, last = [repr(part) for part in parts if part != ""]
+        return f"{', '.join(others)} or {last}" if others else last
     if origin is tuple:
         return f"{_words(parts[0])}, or several such as 256,128"
     return _WORDS.get(origin, "a schedule")

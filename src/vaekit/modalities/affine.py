@@ -51,21 +51,24 @@ class Affine(Adapter):
         """
         self.dtype, self.dtypes, self.tensors = str(raw.dtype), tuple(dtypes), {}
         if self.standardise:
-            total, squares, count = (np.zeros(raw.shape[1:]) for _ in range(3))
+            total, squares, count, reach = (np.zeros(raw.shape[1:]) for _ in range(4))
             origin = np.nan_to_num(raw[:1].astype(np.float64))[0]
             for chunk in _chunks(raw):
                 away = chunk - origin
                 seen = ~np.isnan(away)
                 away = np.where(seen, away, 0)
                 total, squares, count = total + away.sum(0), squares + np.square(away).sum(0), count + seen.sum(0)
+                reach = np.maximum(reach, np.abs(away).max(0, initial=0))
             if self.pooled:
                 # Sums about each column's own origin would not add up: bring them to one origin first.
                 squares = np.full(1, (squares + 2 * origin * total + count * np.square(origin)).sum())
                 total, count, origin = np.full(1, (total + count * origin).sum()), np.full(1, count.sum()), np.zeros(1)
+                reach = np.full(1, reach.max(initial=0))
             mean = total / np.maximum(count, 1)
             deviation = np.sqrt(np.maximum(squares / np.maximum(count, 1) - np.square(mean), 0))
             self.location = origin + mean
-            self.scale = np.where(deviation > 0, deviation, 1.0)
+            # The square of a number below 1e-162 is zero: so small a column is scaled by how far it goes.
+            self.scale = np.where(deviation > 0, deviation, np.where(reach > 0, reach, 1.0))
         return self
 
     def store(self, raw: np.ndarray) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 from torch import nn
 
@@ -12,9 +12,9 @@ from vaekit.core.errors import InputError, nearest
 from vaekit.parts.networks import MLP, Residual
 from vaekit.parts.networks.activation import ACTIVATIONS
 
-__all__ = ["Architecture"]
+__all__ = ["Architecture", "Network"]
 
-_NETWORKS = ("auto", "mlp", "residual", "convolution")
+Network: TypeAlias = Literal["auto", "mlp", "residual", "convolution"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Architecture:
     Arguments:
         network: `mlp`, `residual` (layers around a shortcut), `convolution` (images), or `auto`: by the data and the sizes that are named.
         hidden: widths of the layers, encoder order; the decoder reverses them. Empty = by the network.
-        activation: name of the nonlinearity.
+        activation: the nonlinearity: `elu`, `gelu`, `leaky_relu`, `relu`, `silu` or `tanh`.
         gated: gated linear units instead of plain layers (`mlp`).
         dropout: share of features that is dropped while training.
         channels: widths of a convolution's levels, finest first; empty = 16, 32, 64.
@@ -32,14 +32,14 @@ class Architecture:
         norm: `group` or `none`, of a convolution.
     """
 
-    network: str = "auto"
+    network: Network = "auto"
     hidden: tuple[Count, ...] = ()
-    activation: str = "silu"
+    activation: Literal[*ACTIVATIONS] = "silu"  # type: ignore[valid-type]
     gated: bool = False
     dropout: Rest = 0.0
     channels: tuple[Count, ...] = ()
     blocks: Annotated[int, Range(0)] = 1
-    norm: str = "group"
+    norm: Literal["group", "none"] = "group"
 
     @classmethod
     def checked(cls, **given: Any) -> "Architecture":
@@ -52,9 +52,6 @@ class Architecture:
         for name in given:
             if name not in known:
                 raise InputError(f"option {name!r} is unknown: {nearest(name, known)}")
-        for name, allowed in (("network", _NETWORKS), ("activation", tuple(ACTIVATIONS)), ("norm", ("group", "none"))):
-            if name in given and given[name] not in allowed:
-                raise InputError(f"{name}={given[name]!r} is unknown: {nearest(str(given[name]), allowed)}")
         for name, declared in get_type_hints(cls, include_extras=True).items():
             if name in given:
                 conform(name, given[name], declared)
@@ -66,7 +63,7 @@ class Architecture:
         """Widths of a convolution's levels, finest first."""
         return self.channels or (16, 32, 64)
 
-    def resolved(self, otherwise: str) -> "Architecture":
+    def resolved(self, otherwise: Network) -> "Architecture":
         """The same with `auto` replaced: by the network that has the sizes which a person named.
 
         Arguments:

@@ -7,13 +7,14 @@ r"""Images, grey or in colour: bytes, levels, bits or floats.
 from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 
 from vaekit.core.batch import Batch
+from vaekit.core.declared import conform
 from vaekit.core.errors import InputError
 from vaekit.core.noise import Noise
 from vaekit.core.records import Records
@@ -24,6 +25,8 @@ from vaekit.parts.likelihoods.choice import Chosen, Facts
 from vaekit.parts.networks import ConvolutionReader, ConvolutionWriter, Scaled, VectorReader, VectorWriter
 
 __all__ = ["Image"]
+
+_Binarise: TypeAlias = Literal["", "dynamic", "threshold"]
 
 # Below this side, a few plain layers do.
 _SMALL = 16
@@ -46,9 +49,8 @@ class Image(ArrayModality):
         InputError: where an argument is unknown, or binarised pixels are given another likelihood than Bernoulli.
     """
 
-    def __init__(self, likelihood: str | Mapping[str, Any] = "auto", binarise: str = "", gaps: bool = False):
-        if binarise not in ("", "dynamic", "threshold"):
-            raise InputError(f"binarise must be 'dynamic' or 'threshold', not {binarise!r}")
+    def __init__(self, likelihood: str | Mapping[str, Any] = "auto", binarise: _Binarise = "", gaps: bool = False):
+        conform("binarise", binarise, _Binarise)
         if binarise and likelihood not in ("auto", "bernoulli"):
             raise InputError(f"binarised pixels need likelihood='bernoulli', not {likelihood!r}: drop one of the two")
         preset = Chosen("bernoulli", {}, f"pixels are binarised ({binarise})") if binarise else None

@@ -5,12 +5,13 @@ Real columns are standardised, x = (raw - mean) / deviation; counts, codes, bits
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 
+from vaekit.core.declared import conform
 from vaekit.core.errors import InputError
 from vaekit.core.records import Records
 from vaekit.modalities.affine import Affine
@@ -21,6 +22,8 @@ from vaekit.parts.likelihoods.choice import Facts
 from vaekit.parts.networks import Logarithm, OneHot, Scaled, VectorReader, VectorWriter
 
 __all__ = ["Vector"]
+
+_Constant: TypeAlias = Literal["refuse", "keep"]
 
 
 class Vector(ArrayModality):
@@ -35,9 +38,8 @@ class Vector(ArrayModality):
         InputError: where an argument is unknown.
     """
 
-    def __init__(self, likelihood: str | Mapping[str, Any] = "auto", gaps: bool = False, constant: str = "refuse"):
-        if constant not in ("refuse", "keep"):
-            raise InputError(f"constant must be 'refuse' or 'keep', not {constant!r}")
+    def __init__(self, likelihood: str | Mapping[str, Any] = "auto", gaps: bool = False, constant: _Constant = "refuse"):
+        conform("constant", constant, _Constant)
         super().__init__("vector", "vector", likelihood, gaps, {"likelihood": likelihood, "gaps": gaps, "constant": constant})
         self.constant = constant
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from vaekit.parts.networks.activation import activation as named_activation
 from vaekit.parts.networks.join import join
 
-__all__ = ["ConvolutionReader", "ConvolutionWriter", "ResidualBlock"]
+__all__ = ["ConvolutionReader", "ConvolutionWriter", "ResidualBlock", "to_pixels"]
 
 
 def _norm(channels: int, norm: str) -> nn.Module:
@@ -183,7 +183,7 @@ class ConvolutionWriter(nn.Module):
                 h = block(h, given)
             h = up(h)
         # Where most of the numbers are, they are copied once: to the grid of the pixels and to channels last together.
-        return _pixels(self.last(h))[:, : self.positions[0], : self.positions[1]].unflatten(0, rows)
+        return to_pixels(self.last(h))[:, : self.positions[0], : self.positions[1]].unflatten(0, rows)
 
 
 def _doubling(size: int, width: int, activation: str, norm: str) -> nn.Sequential:
@@ -191,7 +191,7 @@ def _doubling(size: int, width: int, activation: str, norm: str) -> nn.Sequentia
     return nn.Sequential(_norm(size, norm), named_activation(activation), nn.Conv2d(size, 4 * width, 3, padding=1))
 
 
-def _pixels(h: Tensor) -> Tensor:
+def to_pixels(h: Tensor) -> Tensor:
     """`(N, 4 channels, height, width) -> (N, 2 height, 2 width, channels)`: a pixel shuffle with its channels last."""
     fine = h.unflatten(1, (-1, 2, 2))
     return fine.permute(0, 4, 2, 5, 3, 1).flatten(3, 4).flatten(1, 2)
