@@ -20,6 +20,7 @@ import vaekit
 from vaekit.data import open_records
 from vaekit.faces.cli.values import assigned
 from vaekit.faces.preparing import sorted_arguments
+from vaekit.recipes import RECIPES
 
 IRIS = load_iris(as_frame=True)
 DIGITS = load_digits().images[:120].astype(np.uint8) * 15
@@ -191,7 +192,7 @@ def test_set_reaches_recipe_data_and_training(vae, tmp_path):
     assert (settings["batch"], settings["seed"], settings["epochs"], system["data"]["validation"]) == (32, 5, 2, 0.2)
 
 
-@pytest.mark.parametrize("recipe", ["autoencoder", "beta_vae", "annealed_vae", "iwae", "denoising_vae"])
+@pytest.mark.parametrize("recipe", ["autoencoder", "beta_vae", "annealed_vae", "miwae", "denoising_vae", "factor_vae"])
 def test_every_recipe_fits_and_is_described(vae, tmp_path, recipe):
     data = write(tmp_path, "csv")
     vae.done("fit", data, *QUICK, "--recipe", recipe, "--run", "r")
@@ -203,7 +204,7 @@ def test_every_recipe_fits_and_is_described(vae, tmp_path, recipe):
     assert "latent=16" in vae.done("recipes", recipe).out
 
 
-@pytest.mark.parametrize("recipe", ["vae", "beta_vae", "autoencoder", "annealed_vae", "iwae", "denoising_vae"])
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_all_that_can_be_set_is_told(vae, recipe):
     outcome = vae.done("recipes", recipe)
     groups = vae.done("recipes", recipe, "--json").json["options"]

@@ -24,7 +24,10 @@ from vaekit.training import Settings, fit
 from vaekit.training.measure import measure
 
 # Enough to move what is watched in a few steps.
-ARGUMENTS: dict[str, dict[str, Any]] = {"annealed_vae": {"capacity": 2.0, "gamma": 5.0}, "iwae": {"particles": 3}}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "annealed_vae": {"capacity": 2.0, "gamma": 5.0}, "iwae": {"particles": 3}, "miwae": {"particles": 2, "groups": 2},
+    "ciwae": {"particles": 3}, "factor_vae": {"critic": (16,)},
+}
 PAIRS = [(recipe, data, condition) for recipe, data in product(RECIPES, DATA) for condition in (False, True)]
 SOME = ("real", "gaps", "dynamic", "convolved")
 
@@ -78,8 +81,19 @@ def test_the_same_seed_gives_the_same_weights(recipe):
     assert any(not torch.equal(one[n], other[n]) for n in one)
 
 
+@pytest.mark.parametrize("recipe", ["beta_vae", "beta_tc_vae"])
+def test_with_beta_of_one_a_recipe_is_the_vae_to_the_bit(recipe):
+    plain, other = (trained(*made("dynamic", name, **given), epochs=3) for name, given in (("vae", {}), (recipe, {"beta": 1.0})))
+    wanted, found = plain.model.state_dict(), other.model.state_dict()
+    assert wanted.keys() == found.keys() and all(torch.equal(wanted[n], found[n]) for n in wanted)
+
+
 @pytest.mark.parametrize(
-    ("recipe", "data"), [("vae", "real"), ("vae", "convolved"), ("iwae", "gaps"), ("iwae", "dynamic"), ("annealed_vae", "counts")]
+    ("recipe", "data"),
+    [
+        ("vae", "real"), ("vae", "convolved"), ("iwae", "gaps"), ("iwae", "dynamic"), ("annealed_vae", "counts"), ("beta_tc_vae", "grey"),
+        ("info_vae", "real"),
+    ],
 )
 def test_the_step_can_be_traced_whole(recipe, data):
     system, feed = system_of(recipe, data, condition=True)

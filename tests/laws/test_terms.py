@@ -5,24 +5,35 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from systems import held_out, made
 from torch import Tensor, nn
+from torch.distributions import Independent
 
 from vaekit.core.batch import Batch
 from vaekit.core.choose import from_posterior
 from vaekit.core.conditional import Neural
-from vaekit.core.dispatch import soft
+from vaekit.core.dispatch import from_noise, soft
 from vaekit.core.errors import InputError
 from vaekit.core.noise import RowNoise
 from vaekit.core.objective import Needs, Objective, Step, Term
 from vaekit.core.schedule import Linear
-from vaekit.core.trace import Trace
+from vaekit.core.trace import Site, Trace
 from vaekit.models import VAE
 from vaekit.parts.likelihoods import LIKELIHOODS
 from vaekit.parts.networks import MLP, Scaled, VectorReader, VectorWriter
-from vaekit.parts.objectives import KL, ImportanceBound, Reconstruction
+from vaekit.parts.objectives import (
+    KL,
+    AggregateCovariance,
+    CriticTotalCorrelation,
+    ImportanceBound,
+    MeanCovariance,
+    MeanDiscrepancy,
+    Reconstruction,
+    TotalCorrelation,
+)
 from vaekit.parts.posteriors import Normal
 from vaekit.parts.priors import Standard
 
@@ -52,7 +63,15 @@ TERMS: dict[str, Callable[..., Term]] = {
     "both": partial(KL, free_bits=0.01, capacity=2.0),
     "importance": ImportanceBound,
     "doubly": partial(ImportanceBound, particles=3, doubly_reparameterised=True),
+    "grouped": partial(ImportanceBound, groups=3),
     "critic": Critic,
+    "total_correlation": TotalCorrelation,
+    "weighted_total_correlation": partial(TotalCorrelation, "weighted"),
+    "critic_total_correlation": partial(CriticTotalCorrelation, 3, (8,)),
+    "mean_covariance": MeanCovariance,
+    "aggregate_covariance": AggregateCovariance,
+    "discrepancy": MeanDiscrepancy,
+    "rbf_discrepancy": partial(MeanDiscrepancy, "rbf"),
 }
 every = pytest.mark.parametrize("term", TERMS.values(), ids=TERMS)
 
@@ -100,6 +119,7 @@ def test_a_weight_can_be_a_schedule(system, term):
     losses = []
     for progress in (0.0, 0.25, 1.0):
         objective.advance(progress)
+        torch.manual_seed(1)
         losses.append(objective(trace)[0])
     assert float(losses[0].detach()) == 0
     torch.testing.assert_close(losses[2], 2 * losses[1])
@@ -169,6 +189,109 @@ def test_more_particles_give_the_log_of_the_mean_weight(system):
     trace = walked(system)
     torch.testing.assert_close(ImportanceBound(3)(trace).exp(), 1 / trace.log_weight().exp().mean(0))
     assert ImportanceBound(7).needs == Needs(particles=7) and Objective(KL(), ImportanceBound(7), Critic()).needs == Needs(7, True)
+
+
+def test_groups_of_particles_are_averaged(system):
+    trace = walked(system, particles=7)
+    whole = trace.log_weight()[:6].unflatten(0, (3, 2))
+    wanted = -(whole.exp().mean(1).log()).mean(0)
+    torch.testing.assert_close(ImportanceBound(2, groups=3)(trace), wanted)
+    assert ImportanceBound(2, groups=3).needs == Needs(particles=6)
+    torch.testing.assert_close(ImportanceBound(1, groups=7)(trace), -trace.log_weight().mean(0))
+    deeper = walked(system, particles=6)
+    torch.testing.assert_close(ImportanceBound(2, True, groups=3)(deeper), ImportanceBound(2, groups=3)(deeper))
+
+
+def gaussians(rows: int, turned: float = 0.9) -> tuple[Trace, float]:
+    """A linear-Gaussian encoder of correlated means, with the total correlation of its aggregate posterior."""
+    torch.manual_seed(0)
+    covariance = torch.tensor([[1.0, turned, 0.0], [turned, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    means = torch.randn(rows, 3) @ torch.linalg.cholesky(covariance).T
+    posterior = Independent(torch.distributions.Normal(means.unsqueeze(0), torch.full((1, rows, 3), 0.5)), 1)
+    prior = Independent(torch.distributions.Normal(torch.zeros(1, 1, 3), torch.ones(1, 1, 3)), 1)
+    site = Site(posterior.rsample(), prior, posterior, posterior)
+    whole = covariance + 0.25 * torch.eye(3)
+    wanted = 0.5 * (whole.diagonal().log().sum() - whole.logdet())
+    return Trace(Batch(means, population=rows), {"z": site}, lambda: prior), float(wanted)
+
+
+def test_total_correlation_is_that_of_correlated_normals():
+    trace, wanted = gaussians(1500)
+    found = TotalCorrelation()(trace)[0]
+    assert float(found.mean()) == pytest.approx(wanted, abs=0.05) and wanted > 0.3
+    apart, nothing = gaussians(1500, turned=0.0)
+    assert abs(float(TotalCorrelation()(apart).mean())) < 0.05 and nothing == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("weighting", ["weighted", "stratified"])
+def test_total_correlation_is_the_papers_formula_worked_out_by_loops(weighting):
+    trace, _ = gaussians(5)
+    trace = replace(trace, batch=replace(trace.batch, population=40))
+    site = trace.sites["z"]
+    z, mean = site.z[0].double().numpy(), site.posterior.mean[0].double().numpy()
+    n, b = 40, 5
+    for i in range(b):
+        together, apart = 0.0, [0.0] * 3
+        for j in range(b):
+            w = 1 / (n * b)
+            if weighting == "stratified":
+                w = 1 / n if i == j else (n - b + 1) / (n * (b - 1)) if j == (i + 1) % b else 1 / (b - 1)
+            each = [math.exp(-0.5 * ((z[i, d] - mean[j, d]) / 0.5) ** 2) / (0.5 * math.sqrt(2 * math.pi)) for d in range(3)]
+            together += w * math.prod(each)
+            apart = [a + w * e for a, e in zip(apart, each)]
+        wanted = math.log(together) - sum(map(math.log, apart))
+        assert float(TotalCorrelation(weighting)(trace)[0, i]) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_a_critic_at_its_best_gives_the_total_correlation():
+    trace, wanted = gaussians(2000)
+    critic = CriticTotalCorrelation(3, (32, 32))
+    optimiser = torch.optim.Adam(critic.parameters(), lr=3e-3)
+    for _ in range(400):
+        optimiser.zero_grad()
+        critic.opponent(trace).mean().backward()
+        optimiser.step()
+    assert float(critic(trace).mean()) == pytest.approx(wanted, abs=0.15)
+
+
+def test_covariance_penalties_are_numpys():
+    trace, _ = gaussians(200)
+    posterior = trace.sites["z"].posterior
+    for term, extra in ((MeanCovariance(3.0), 0.0), (AggregateCovariance(3.0), 0.25)):
+        covariance = np.cov(posterior.mean[0].numpy().T, bias=True) + extra * np.eye(3)
+        off = covariance - np.diag(np.diag(covariance))
+        wanted = np.square(off).sum() + 3 * np.square(np.diag(covariance) - 1).sum()
+        assert float(term(trace)) == pytest.approx(wanted, rel=1e-4)
+
+
+@pytest.mark.parametrize("kernel", ["imq", "rbf"])
+def test_the_discrepancy_is_the_mean_over_pairs_and_tells_a_shift(kernel):
+    trace, _ = gaussians(60)
+    site = trace.sites["z"]
+    term = MeanDiscrepancy(kernel).eval()
+    draws = from_noise(site.prior, RowNoise(trace.batch.x)("prior.z", site.z.shape).clamp(1e-7, 1 - 1e-7))[0].double().numpy()
+    z = site.z[0].double().numpy()
+
+    def similar(a, b):
+        apart = np.square(a - b).sum()
+        scales = 3 * np.array([0.2, 0.5, 1.0, 2.0, 4.0])
+        return (np.exp(-apart / scales) if kernel == "rbf" else scales / (scales + apart)).mean()
+
+    within = sum(np.mean([similar(v[i], v[j]) for i in range(60) for j in range(60) if i != j]) for v in (z, draws))
+    wanted = within - 2 * np.mean([similar(a, b) for a in z for b in draws])
+    assert float(term(trace)) == pytest.approx(wanted, abs=1e-5) and torch.equal(term(trace), term(trace))
+    shifted = replace(trace, sites={"z": replace(site, z=site.z + 2)})
+    assert float(term(shifted)) > 0.2 > float(term(trace)) > -0.05
+
+
+def test_total_correlation_is_refused_where_it_has_no_meaning(system):
+    trace = walked(system)
+    deep = replace(trace, sites={"upper": trace.sites["z"], "lower": trace.sites["z"]})
+    for term in (TotalCorrelation(), CriticTotalCorrelation(3, (8,))):
+        with pytest.raises(InputError, match="of one latent, but this model has upper, lower"):
+            term(deep)
+    with pytest.raises(InputError, match="give latent=2 or more"):
+        CriticTotalCorrelation(1)
 
 
 def linear() -> VAE:

@@ -4,17 +4,17 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from vaekit.core.system import Recipe
-from vaekit.recipes import classic
+from vaekit.recipes import bounds, classic, disentangling
 
 __all__ = ["RECIPES", "register"]
 
 RECIPES: dict[str, Recipe] = {
-    "autoencoder": classic.autoencoder,
-    "vae": classic.vae,
-    "beta_vae": classic.beta_vae,
-    "annealed_vae": classic.annealed_vae,
-    "iwae": classic.iwae,
-    "denoising_vae": classic.denoising_vae,
+    made.__name__: made
+    for made in (
+        classic.autoencoder, classic.vae, classic.denoising_vae, bounds.iwae, bounds.miwae, bounds.ciwae, disentangling.beta_vae,
+        disentangling.annealed_vae, disentangling.beta_tc_vae, disentangling.factor_vae, disentangling.dip_vae, disentangling.dip_vae_2,
+        disentangling.info_vae,
+    )
 }
 
 Function = TypeVar("Function", bound=Callable[..., object])
