@@ -28,6 +28,7 @@ OUTSIDE = {
     "minutes": 0, "batch": 0, "rate": 0, "warm_up": 1.5, "final": 1.5, "average": 1.0, "validations": 0, "devices": 0, "seed": 2**32,
     "beta": {"recipe": "linear", "arguments": {"start": -1}}, "precision": "16", "compile": "no", "device": "gpu", "gamma": -0.5,
     "capacity": -0.5, "free_bits": -0.5, "blocks": -1, "weight_decay": -0.5, "clip": -0.5, "patience": -1,
+    "groups": 0, "share": 1.5, "critic": [8, 0], "strength": -1.0, "diagonal": -0.5, "alpha": 1.5,
 }
 
 
@@ -61,7 +62,7 @@ def test_every_range_is_told():
             assert words.startswith(f"{name} must be ") and words.endswith(f", not {OUTSIDE[name]!r}"), words
     left = {n for _, _, n in OPTIONS} - set(OUTSIDE)
     assert left == {"likelihood", "doubly_reparameterised", "reader", "writer", "network", "activation", "gated", "norm", "binarise",
-                    "gaps", "constant"}
+                    "gaps", "constant", "weighting", "kernel"}
 
 
 def test_nothing_is_opened_before_the_arguments_are_right():

@@ -7,6 +7,7 @@ r"""The systems that the field began with.
 | `denoising_vae` | the bound with a corrupted encoder's input | Im et al. 2015, arXiv:1511.06406 |
 """
 
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -19,6 +20,7 @@ from vaekit.core.schedule import NonNegativeWeight
 from vaekit.core.stage import Stage
 from vaekit.core.system import System
 from vaekit.models import VAE
+from vaekit.parts.networks import Corrupted
 from vaekit.parts.objectives import KL, Reconstruction
 from vaekit.parts.posteriors import Point
 from vaekit.parts.priors import Standard
@@ -66,7 +68,8 @@ def denoising_vae(
 
     Source: Im, Ahn, Memisevic, Bengio 2015, arXiv:1511.06406.
     """
-    model = gaussian_vae(modality, latent, likelihood, reader, writer, corruption, **network)
+    corrupted = partial(Corrupted, rate=corruption)
+    model = gaussian_vae(modality, latent, likelihood, reader, writer, corrupted, **network)
     return System(model, [Stage(Objective(Reconstruction(), KL()))], modality)
 
 

@@ -1,5 +1,6 @@
 r"""The walk that most recipes share: q(z|x, c) = N(m, diag s^2), p(z) = N(0, I), and the data's likelihood p(x|z, c)."""
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
@@ -7,16 +8,19 @@ from torch import nn
 from vaekit.core.conditional import Neural
 from vaekit.core.modality import Modality
 from vaekit.models import VAE
-from vaekit.parts.networks import Corrupted
 from vaekit.parts.posteriors import Normal
 from vaekit.parts.priors import Standard
 
 __all__ = ["gaussian_vae"]
 
 
+def _bare(reader: nn.Module) -> nn.Module:
+    return reader
+
+
 def gaussian_vae(
-    modality: Modality, latent: int, likelihood: Any, reader: nn.Module | None, writer: nn.Module | None, corruption: float | None = None,
-    **network: Any,
+    modality: Modality, latent: int, likelihood: Any, reader: nn.Module | None, writer: nn.Module | None,
+    around: Callable[[nn.Module], nn.Module] = _bare, **network: Any,
 ) -> VAE:
     """The walk of a recipe.
 
@@ -26,9 +30,8 @@ def gaussian_vae(
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
-        corruption: share of a row's values that the encoder loses while training; None = it sees all.
+        around: what the encoder's network is wrapped in.
         network: sizes of the networks.
     """
-    read = modality.reader(own=reader, **network)
-    posterior = Neural(read if corruption is None else Corrupted(read, corruption), Normal(latent))
+    posterior = Neural(around(modality.reader(own=reader, **network)), Normal(latent))
     return VAE(posterior, Standard(latent), modality.writer(latent, likelihood=likelihood, own=writer, **network))
