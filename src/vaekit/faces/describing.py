@@ -7,6 +7,7 @@ from dataclasses import asdict
 from textwrap import wrap
 from typing import Any
 
+from vaekit.core.errors import InputError
 from vaekit.core.system import System, build
 from vaekit.data import open_records
 from vaekit.faces.anatomy import Anatomy, Layer, Organ, dissect
@@ -30,7 +31,15 @@ def example_of(recipe: str, **arguments: Any) -> System:
         InputError: where the recipe or an argument of it is unknown.
     """
     BOOK.recipe(recipe)
-    records = open_records(_EXAMPLE)
+    try:
+        return _example(recipe, None, arguments)
+    except InputError:
+        # It may need to be told something of each row; where something else is wrong, that is wrong again.
+        return _example(recipe, "label", arguments)
+
+
+def _example(recipe: str, condition: str | None, arguments: dict[str, Any]) -> System:
+    records = open_records(_EXAMPLE, condition=condition)
     return build(BOOK, recipe, prepare(records, kind_of(records), {}), **arguments)
 
 

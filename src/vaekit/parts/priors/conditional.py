@@ -25,5 +25,5 @@ def conditional_normal(latent: int, condition_width: int, hidden: Sequence[int] 
         InputError: where the data has no condition.
     """
     if condition_width < 1:
-        raise InputError("a learned conditional prior needs a condition: pass condition=, or use the standard prior")
+        raise InputError("a learned conditional prior needs a condition: give condition=, or use the recipe vae")
     return Neural(MLP(condition_width, hidden), Normal(latent))

@@ -1,0 +1,52 @@
+r"""Systems whose prior knows the condition.
+
+| recipe | minimises | paper |
+| --- | --- | --- |
+| `cvae` | distortion + KL(q(z|x, c) || p(z|c)) with a learned p(z|c) | Sohn et al. 2015 |
+
+A condition is taken by every recipe; here the prior learns where the latents of each condition lie, instead of being the same for all.
+"""
+
+from typing import Any
+
+from torch import nn
+
+from vaekit.core.conditional import Neural
+from vaekit.core.declared import Count, NonNegative
+from vaekit.core.modality import Modality
+from vaekit.core.objective import Objective
+from vaekit.core.schedule import NonNegativeWeight
+from vaekit.core.stage import Stage
+from vaekit.core.system import System
+from vaekit.models import VAE
+from vaekit.parts.objectives import KL, Reconstruction
+from vaekit.parts.posteriors import Normal
+from vaekit.parts.priors import conditional_normal
+
+__all__ = ["cvae"]
+
+
+def cvae(
+    modality: Modality, latent: Count = 16, beta: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0,
+    prior: tuple[Count, ...] = (64,), likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None,
+    **network: Any,
+) -> System:
+    """The conditional VAE: -log p(x|z, c) + beta KL(q(z|x, c) || p(z|c)), with a prior that is learned; needs a condition.
+
+    Arguments:
+        modality: fitted to the data.
+        latent: dimensions of z.
+        beta: weight of the rate, a number or a schedule.
+        free_bits: nats a coordinate below which the rate costs nothing more.
+        prior: widths of the network from the condition to p(z|c).
+        likelihood: `auto` = the one that the data was prepared for.
+        reader: a person's own encoder.
+        writer: a person's own decoder.
+        network: sizes of the networks.
+
+    Source: Sohn, Lee, Yan 2015, Learning structured output representation using deep conditional generative models.
+    """
+    posterior = Neural(modality.reader(own=reader, **network), Normal(latent))
+    decoder = modality.writer(latent, likelihood=likelihood, own=writer, **network)
+    model = VAE(posterior, conditional_normal(latent, modality.condition_width, prior), decoder)
+    return System(model, [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)
