@@ -57,4 +57,8 @@ class Neural(Conditional):
 
     def forward(self, *given: Tensor | None) -> Distribution:
         """The family's distribution; its numbers are read in float32 whatever the network computed in."""
-        return self.family(self.head(self.network(*given)).float())
+        return self.read(self.network(*given))
+
+    def read(self, features: Tensor) -> Distribution:
+        """The distribution with parameters read from features `(S, B, *positions, width)`."""
+        return self.family(self.head(features).float())

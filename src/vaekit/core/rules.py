@@ -65,6 +65,12 @@ def _(d: D.Independent, t: float) -> D.Independent:
     return D.Independent(temper(d.base_dist, t), d.reinterpreted_batch_ndims, validate_args=False)
 
 
+@temper.register(D.MixtureSameFamily)
+def _(d: D.MixtureSameFamily, t: float) -> D.MixtureSameFamily:
+    # Each component by itself: which one a draw comes from stays open.
+    return D.MixtureSameFamily(d.mixture_distribution, temper(d.component_distribution, t), validate_args=False)
+
+
 @centre.register(D.Independent)
 def _(d: D.Independent) -> Tensor:
     return centre(d.base_dist)
@@ -103,6 +109,11 @@ def _(d: D.Bernoulli) -> D.Bernoulli:
 @stop.register(D.Independent)
 def _(d: D.Independent) -> D.Independent:
     return D.Independent(stop(d.base_dist), d.reinterpreted_batch_ndims, validate_args=False)
+
+
+@stop.register(D.MixtureSameFamily)
+def _(d: D.MixtureSameFamily) -> D.MixtureSameFamily:
+    return D.MixtureSameFamily(stop(d.mixture_distribution), stop(d.component_distribution), validate_args=False)
 
 
 @from_noise.register(D.Normal)

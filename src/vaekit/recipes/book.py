@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from vaekit.core.system import Recipe
-from vaekit.recipes import bounds, classic, conditional, disentangling
+from vaekit.recipes import bounds, classic, conditional, disentangling, priors
 
 __all__ = ["RECIPES", "register"]
 
 RECIPES: dict[str, Recipe] = {
     made.__name__: made
     for made in (
-        classic.autoencoder, classic.vae, classic.denoising_vae, conditional.cvae,
+        classic.autoencoder, classic.vae, classic.denoising_vae, conditional.cvae, priors.vamp_vae,
         bounds.iwae, bounds.miwae, bounds.ciwae,
         disentangling.beta_vae, disentangling.annealed_vae, disentangling.beta_tc_vae, disentangling.factor_vae, disentangling.dip_vae,
         disentangling.dip_vae_2, disentangling.info_vae,

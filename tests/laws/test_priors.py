@@ -1,0 +1,92 @@
+"""Laws of priors: densities that are those of their draws, and what each is by definition."""
+
+import copy
+import math
+
+import pytest
+import torch
+from systems import held_out, made
+from torch import nn
+
+from vaekit.core.choose import from_posterior, from_prior
+from vaekit.core.conditional import Neural
+from vaekit.core.dispatch import centre, stop, temper
+from vaekit.core.errors import InputError
+from vaekit.parts.posteriors import Point
+from vaekit.parts.priors import Vamp
+
+
+def vamp(data: str = "real", condition: bool = False, pseudo_inputs: int = 4):
+    return made(data, "vamp_vae", condition, pseudo_inputs=pseudo_inputs)
+
+
+def test_one_pseudo_input_gives_the_normal_that_the_posterior_gives_it():
+    system, _ = vamp(pseudo_inputs=1)
+    prior, posterior = system.model.prior, system.model.posterior
+    q = posterior.read(posterior.network.trunk(prior.pseudo_inputs, None))
+    z = torch.randn(3, 5, 3)
+    torch.testing.assert_close(prior(None).log_prob(z), q.log_prob(z))
+
+
+@pytest.mark.parametrize(("data", "condition"), [("real", False), ("real", True), ("convolved", True)])
+def test_the_mixture_is_the_mean_of_the_posteriors_of_its_pseudo_inputs(data, condition):
+    system, feed = vamp(data, condition)
+    batch = held_out(feed)
+    given = None if batch.condition is None else batch.condition.unsqueeze(0)
+    prior, posterior = system.model.prior, system.model.posterior
+    z = torch.randn(2, batch.rows, 3)
+    each = []
+    for u in prior.pseudo_inputs:
+        q = posterior.read(posterior.network.trunk(u.unsqueeze(0).expand(1, batch.rows, *u.shape[1:]), given))
+        each.append(q.log_prob(z))
+    wanted = torch.stack(each).logsumexp(0) - math.log(4)
+    torch.testing.assert_close(prior(given).log_prob(z), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_its_density_integrates_to_one_over_its_own_draws():
+    """E_p[r / p] = 1 for any density r, here a wide normal about the draws."""
+    torch.manual_seed(0)
+    prior = stop(vamp()[0].model.prior(None))
+    z = prior.sample((40_000,))[:, 0]
+    wide = torch.distributions.MultivariateNormal(z.mean(0)[0], 0.3 * torch.cov(z[:, 0].T))
+    ratio = (wide.log_prob(z) - prior.log_prob(z)[:, None].reshape(z.shape[:2])).exp()
+    assert abs(float(ratio.mean()) - 1) < 5 * float(ratio.std()) / 200
+
+
+def test_pseudo_inputs_learn_and_the_rate_is_the_draws_own():
+    system, feed = vamp()
+    trace = system.model(held_out(feed), from_posterior(2))
+    site = trace.sites["z"]
+    assert site.kl_by_dimension() is None
+    torch.testing.assert_close(trace.kl(), site.posterior.log_prob(site.z) - site.prior.log_prob(site.z))
+    trace.kl().mean().backward()
+    assert system.model.prior.pseudo_inputs.grad.abs().max() > 0
+
+
+def test_a_copy_asks_its_own_posterior():
+    system, _ = vamp()
+    twin = copy.deepcopy(system.model)
+    assert twin.prior.posterior.module is twin.posterior is not system.model.posterior
+    names = [name for name, _ in system.model.named_parameters()]
+    assert "prior.pseudo_inputs" in names and not any(name.startswith("prior.posterior") for name in names)
+
+
+def test_a_mixture_is_tempered_by_component_and_can_be_stopped():
+    system, feed = vamp()
+    prior = system.model.prior(None)
+    cold = temper(prior, 0.0)
+    nearest = torch.cdist(cold.sample((50,)).reshape(50, 3), prior.component_distribution.mean.reshape(4, 3)).min(1).values
+    assert float(nearest.max()) < 1e-3
+    torch.testing.assert_close(centre(prior), prior.component_distribution.mean.mean(2))
+    z = torch.zeros(1, 1, 3)
+    assert prior.log_prob(z).requires_grad and not stop(prior).log_prob(z).requires_grad
+    assert system.model(held_out(feed).without_x(), from_prior(0.5)).sites["z"].z.shape == (1, 32, 3)
+
+
+def test_what_cannot_be_mixed_is_refused():
+    system, _ = vamp()
+    network = system.model.posterior.network
+    with pytest.raises(InputError, match="needs normal ones, not Point"):
+        Vamp(Neural(network, Point(3)), (5,), 2)(None)
+    with pytest.raises(InputError, match="pseudo_inputs must be a whole number of 1 or more"):
+        Vamp(Neural(network, Point(3), nn.Identity()), (5,), 0)
