@@ -48,8 +48,9 @@ def test_every_parameter_is_counted_once(described):
     assert anatomy.parameters == sum(p.numel() for module in learnt for p in module.parameters())
     assert sum(organ.parameters for organ in anatomy.organs) == sum(p.numel() for p in described.model.parameters())
     for organ in anatomy.organs:
-        # A likelihood's own scale is no layer; all other parameters belong to one.
-        assert 0 <= organ.parameters - sum(layer.parameters for layer in organ.layers) <= np.prod(described.modality.event)
+        # A likelihood's own scale and a prior's pseudo-inputs are no layers; all other parameters belong to one.
+        own = sum(p.numel() for p in described.model.prior.parameters(recurse=False)) if organ.role == "latent" else 0
+        assert 0 <= organ.parameters - own - sum(layer.parameters for layer in organ.layers) <= np.prod(described.modality.event)
 
 
 def test_describing_leaves_the_model_as_it_was(described):
@@ -101,6 +102,9 @@ def test_what_makes_a_recipe_itself_is_told():
     assert "capacity (0 to 25 over the first 50%)" in in_words(example_of("annealed_vae")).replace("\n             ", " ")
     assert "(0 to 1 over the first 20%) × rate" in in_words(CASES["schedule"]())
     assert "point, deterministic" in in_words(example_of("autoencoder"))
+    assert "prior p(z): learned mixture of 500 normals" in in_words(example_of("vamp_vae")) and "pseudo-inputs: 500 × 64" in in_words(example_of("vamp_vae"))
+    assert [layer.made for layer in dissect(example_of("vamp_vae")).organs[1].layers] == [(64,), (256,), (256,), (32,)]
+    assert "prior p(z): learned normal" in in_words(example_of("cvae")) and "q(z|x, c)" in in_words(example_of("cvae"))
     assert "condition:" in in_words(CASES["condition"]()) and "q(z|x, c)" in in_words(CASES["condition"]())
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution, Independent, MixtureSameFamily
 
 from vaekit.core.choose import centre
 from vaekit.core.conditional import Conditional, Neural
@@ -147,7 +147,8 @@ def _layers(part: nn.Module, events: list[_Event]) -> tuple[Layer, ...]:
     units = set(_units(part, shapes))
     layers: list[Layer] = []
     for event in events:
-        if event.module not in units or _idle(event.module):
+        # A part that another borrows is called for that one first.
+        if event.module not in units or _idle(event.module) or shapes[event.module] is not event:
             continue
         kind, parameters = type(event.module).__name__, _count(event.module)
         if kind == "Sequential":
@@ -215,6 +216,8 @@ def _scaling(adapter: dict[str, Any]) -> str:
 
 
 def _base(d: Distribution) -> str:
+    if isinstance(d, MixtureSameFamily):
+        return f"mixture of {d.mixture_distribution.logits.shape[-1]} {_base(d.component_distribution)}s"
     while isinstance(d, Independent):
         d = d.base_dist
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(d).__name__).lower()
@@ -251,6 +254,9 @@ def _latent(prior: nn.Module, trace: Trace, layers: tuple[Layer, ...]) -> Organ:
         shape = " × ".join(map(str, site.z.shape[2:]))
         title.append(f"{name}: {shape} number{'s' * (site.z.shape[2:].numel() > 1)}")
         lines += _beliefs(site, prior)
+    # What a prior learns beside its layers, such as pseudo-inputs.
+    for name, value in prior.named_parameters(recurse=False):
+        lines.append(f"{name.replace('_', '-')}: {' × '.join(map(str, value.squeeze().shape))}")
     return Organ("latent", ", ".join(title), tuple(lines), layers, _count(prior))
 
 

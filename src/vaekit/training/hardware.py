@@ -73,8 +73,7 @@ def suited_threads(step: Step, batch: Batch) -> Iterator[None]:
     """
     before = torch.get_num_threads()
     device = torch.device("cpu") if batch.x is None else batch.x.device
-    # With gradients: torch's counter cannot follow a view of a parameter without.
-    with random_state_kept(device), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), random_state_kept(device), FlopCounterMode(display=False) as counter:
         # The terms are left out: one may count its calls, and what it does is little beside the networks.
         step.walk(batch).log_likelihood.sum()
     if batch.x is not None and device.type == "cpu" and counter.get_total_flops() < _OPERATIONS_THAT_PAY:

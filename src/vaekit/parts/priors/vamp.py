@@ -53,4 +53,5 @@ class Vamp(Conditional):
 
     def _repeated(self, rows: int) -> Tensor:
         """Each pseudo-input for each row's condition, `(K, rows, *embedded)`."""
-        return self.pseudo_inputs.expand(-1, rows, *self.pseudo_inputs.shape[2:])
+        # A copy: torch's counter of operations cannot follow a parameter through views where no gradient is kept.
+        return self.pseudo_inputs.clone().expand(-1, rows, *self.pseudo_inputs.shape[2:])
