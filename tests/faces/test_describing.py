@@ -102,7 +102,8 @@ def test_what_makes_a_recipe_itself_is_told():
     assert "capacity (0 to 25 over the first 50%)" in in_words(example_of("annealed_vae")).replace("\n             ", " ")
     assert "(0 to 1 over the first 20%) × rate" in in_words(CASES["schedule"]())
     assert "point, deterministic" in in_words(example_of("autoencoder"))
-    assert "prior p(z): learned mixture of 500 normals" in in_words(example_of("vamp_vae")) and "pseudo-inputs: 500 × 64" in in_words(example_of("vamp_vae"))
+    vamp = in_words(example_of("vamp_vae"))
+    assert "prior p(z): learned mixture of 500 normals" in vamp and "pseudo-inputs: 500 × 64" in vamp
     assert [layer.made for layer in dissect(example_of("vamp_vae")).organs[1].layers] == [(64,), (256,), (256,), (32,)]
     assert "prior p(z): learned normal" in in_words(example_of("cvae")) and "q(z|x, c)" in in_words(example_of("cvae"))
     assert "condition:" in in_words(CASES["condition"]()) and "q(z|x, c)" in in_words(CASES["condition"]())
