@@ -79,6 +79,8 @@ def test_every_verb_on_every_format(vae, tmp_path, kind):
     assert scores.shape == (total,) and np.isfinite(scores).all()
     table = pd.read_csv(tmp_path / vae.done("traverse", run, "--steps", 5, "--out", "t.csv", "--json").json["out"])
     assert len(table) == 10 and set(table["dimension"]) == {0, 1} and set(table["step"]) == {0, 1, 2, 3, 4}
+    second = vae.done("traverse", run, "--steps", 5, "--dimensions", "1", "--out", "second.csv", "--json").json["out"]
+    assert set(pd.read_csv(tmp_path / second)["dimension"]) == {1}
     ways = vae.done("interpolate", run, data, "--from", "1,2", "--to", "3,4", "--steps", 5, "--out", "i.npy", "--json").json["out"]
     assert np.load(tmp_path / ways).shape == (2, 5, *shape)
 

@@ -9,6 +9,7 @@ from sklearn.metrics import mean_poisson_deviance, r2_score
 from vaekit.core.records import Records
 from vaekit.core.system import Book, System, build
 from vaekit.evaluation import measure_reconstruction, measure_representation, measure_samples
+from vaekit.evaluation.classical import told_apart
 from vaekit.evaluation.figure import figure
 from vaekit.evaluation.reconstruction import ssim
 from vaekit.evaluation.samples import compare, neighbourhoods
@@ -186,6 +187,21 @@ def test_large_images_are_compared_by_their_components():
     system, rows = untrained("image", rng.integers(0, 255, (90, 12, 12)).astype(np.uint8))
     section = measure_samples(system, rows, rows)
     assert section["space"] == "first 64 principal components of the training rows"
+
+
+def test_components_come_from_other_rows_than_the_ceilings():
+    # More pixels than rows: components of the ceiling's own rows would tell them from any others.
+    system, rows = untrained("image", np.random.default_rng(3).integers(0, 255, (540, 12, 12)).astype(np.uint8))
+    train, test = ({n: v[part] for n, v in rows.items()} for part in (slice(0, 480), slice(480, 540)))
+    found = by_name(measure_samples(system, train, test))
+    for name in ("two-sample test, gradient boosting", "two-sample test, logistic regression"):
+        assert abs(found[name]["ceiling"] - 0.5) < 0.2, name
+
+
+def test_few_rows_that_differ_are_told_apart():
+    random = np.random.default_rng(0)
+    told = told_apart(random.normal(size=(30, 2)), random.normal(size=(30, 2)) + 2, 0)
+    assert min(told.values()) > 0.85
 
 
 def test_a_figure_that_is_not_finite_is_null():

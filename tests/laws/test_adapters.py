@@ -140,7 +140,7 @@ def test_pixels_reach_the_first_layer_centred_and_at_about_one(likelihood, netwo
     for images in (IMAGES, IMAGES * np.float32(0.37) - 9) if likelihood in ("auto", "normal") else (IMAGES,):
         modality = MODALITIES["image"](likelihood=likelihood).fit(Records(images))
         batch = modality.batch(modality.store(Records(images)))
-        seen = modality.reader(network=network, channels=(8, 8)).embed(batch.x.unsqueeze(0), None)
+        seen = modality.reader(network=network).embed(batch.x.unsqueeze(0), None)
         # A dense layer sees each pixel about its own mean, a convolution each channel about its own.
         offset = seen.mean(dim=(0, 1)) if network == "mlp" else seen.mean()
         assert torch.allclose(offset, torch.zeros(()), atol=1e-4) and 0.9 < float(seen.std()) < 1.5
@@ -161,6 +161,30 @@ def test_the_network_is_that_of_the_sizes_a_person_named_else_by_the_size_of_the
     wanted = {built} if built is not ConvolutionReader else {ConvolutionReader, ConvolutionWriter}
     ends = modality.reader(**named), modality.writer(2, **named)
     assert {type(m) for end in ends for m in end.modules() if isinstance(m, kinds)} == wanted
+
+
+@pytest.mark.parametrize("network", ["mlp", "residual"])
+def test_a_size_that_would_have_no_effect_is_refused(network):
+    with pytest.raises(InputError, match=rf"channels=\(4, 8\) is of a convolution, but network='{network}': drop one of the two"):
+        modality_of("grey").reader(network=network, channels=(4, 8))
+    with pytest.raises(InputError, match="needs images; use 'mlp' or 'residual' for a table"):
+        modality_of("real").reader(channels=(4, 8))
+
+
+def test_whole_numbers_of_few_kinds_are_classes_as_a_condition():
+    kinds = np.arange(40) % 3
+    for values in (kinds, kinds.astype(float), kinds.astype(object)):
+        conditions = Conditions().fit(values.reshape(-1, 1), ("kind",))
+        assert conditions.state[0]["names"] == ["0", "1", "2"]
+    for values in (kinds + 0.5, np.arange(40)):
+        assert Conditions().fit(values.reshape(-1, 1), ("kind",)).state[0]["names"] == []
+
+
+@pytest.mark.parametrize("gone", [None, float("nan")])
+def test_a_condition_that_is_missing_is_refused(gone):
+    told = np.array(["a", "b", gone, "a"] * 10, dtype=object).reshape(-1, 1)
+    with pytest.raises(InputError, match=r"condition 'kind', row .*is empty; fill or drop that row"):
+        MODALITIES["vector"]().fit(Records(RAW["float64"], condition=told, condition_columns=("kind",)))
 
 
 @pytest.mark.parametrize("pooled", [False, True])

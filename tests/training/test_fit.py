@@ -93,7 +93,7 @@ def test_a_number_that_stays_not_finite_stops_the_run_and_is_named():
 
 def test_a_gradient_that_is_not_finite_names_its_part():
     system, feed = with_term(Kink(), {"name": "normal", "scale": "dimension"})
-    with pytest.raises(WorkFailed, match=r"the gradient of 'model\.likelihood\.family\.scale\.log_scale'"):
+    with pytest.raises(WorkFailed, match=r"the gradient of 'model\.likelihood\.family\.scale\.tenth_of_log_scale'"):
         fit(system, feed, settings(epochs=2, validations=2))
 
 
@@ -183,6 +183,23 @@ def test_measuring_gets_a_tenth_of_the_clock_and_all_that_it_wants_of_a_run_by_s
     assert Budget(None, 100.0, spent=50.0, measured=4.9).affords_measuring()
     assert not Budget(None, 100.0, spent=50.0, measured=5.1).affords_measuring()
     assert Budget(100, None, spent=50.0, measured=40.0).affords_measuring()
+
+
+def test_every_measurement_sees_the_latest_step():
+    system, feed = made(rows())
+    history = fit(system, feed, settings(epochs=1, validations=8))
+    bounds = [v.held_out["elbo"] for v in history.validations]
+    assert len(bounds) == 8 == len(set(bounds)), "8 steps, 8 measurements: each of other weights"
+
+
+def test_a_scale_a_column_is_learnt_within_a_few_hundred_steps():
+    # Two directions and a noise of 0.3 in columns of deviation about one.
+    system, feed = made(rows(), likelihood={"name": "normal", "scale": "dimension"}, hidden=(32,))
+    fit(system, feed, settings(epochs=75, validations=2, rate=3e-3))
+    batch = next(iter(feed.train.in_order()))
+    trace = system.model(batch, centre())
+    residual = (batch.x - trace.likelihood.mean[0]).square().mean().sqrt()
+    assert float(trace.likelihood.stddev.mean()) == pytest.approx(float(residual), rel=0.35)
 
 
 class Slow:

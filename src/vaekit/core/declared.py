@@ -14,7 +14,7 @@ from torch import nn
 
 from vaekit.core.errors import InputError
 
-__all__ = ["Count", "Fraction", "Limit", "NonNegative", "Part", "Positive", "Range", "Rest", "Share", "conform"]
+__all__ = ["Count", "Fraction", "Limit", "NonNegative", "Part", "Positive", "Range", "Rest", "Several", "Share", "conform"]
 
 
 class Limit(ABC):
@@ -59,6 +59,7 @@ class Range(Limit):
 
 
 Count: TypeAlias = Annotated[int, Range(1)]
+Several: TypeAlias = Annotated[int, Range(2)]
 NonNegative: TypeAlias = Annotated[float, Range(0)]
 Positive: TypeAlias = Annotated[float, Range(0, ends="(]")]
 Share: TypeAlias = Annotated[float, Range(0, 1)]

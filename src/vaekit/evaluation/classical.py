@@ -112,9 +112,14 @@ def told_apart(first: np.ndarray, second: np.ndarray, seed: int, folds: int = 3)
     from sklearn.preprocessing import StandardScaler
 
     values, which = np.concatenate([first, second]), np.repeat([0, 1], [len(first), len(second)])
+    # With leaves of twenty, few rows could not be split at all.
+    leaf = max(min(20, len(values) // 10), 2)
     split = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    boosted = HistGradientBoostingClassifier(
+        max_iter=40, max_leaf_nodes=8, min_samples_leaf=leaf, early_stopping=False, random_state=seed
+    )
     judges = {
-        "gradient boosting": HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=8, early_stopping=False, random_state=seed),
+        "gradient boosting": boosted,
         "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=200)),
     }
     return {

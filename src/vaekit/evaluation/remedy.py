@@ -10,8 +10,8 @@ from vaekit.core.schedule import schedule
 
 __all__ = ["Tried", "fewer_dimensions", "longer_training", "lower_rate", "more_rate", "smaller_decoder"]
 
-# Passes over the rows below which a run has hardly begun.
-_BEGUN = 5
+# Passes over the rows, and steps, below which a run has hardly begun.
+_BEGUN, _STEPS = 5, 1000
 
 
 @dataclass(frozen=True)
@@ -21,25 +21,32 @@ class Tried:
     Arguments:
         arguments: all that its recipe takes and that has an effect, with the values in use; empty = nothing is known of it.
         epochs: passes over the training rows that it took; 0 = unknown.
-        longer: the argument that trains it twice as long; empty = unknown.
+        steps: of training; 0 = unknown.
+        longer: the argument that trains it longer; empty = unknown.
+        fewest: the fewest dimensions that its recipe takes.
         improving: whether the last measurement on held-out rows was the best one.
     """
 
     arguments: Mapping[str, Any] = field(default_factory=dict)
     epochs: float = 0.0
+    steps: int = 0
     longer: str = ""
+    fewest: int = 1
     improving: bool = False
 
+    @property
+    def begun(self) -> bool:
+        """Whether training went on for long enough to be judged: some passes and steps, or until it no longer helped."""
+        return not self.improving or not self.steps or (self.epochs >= _BEGUN and self.steps >= _STEPS)
 
-def longer_training(tried: Tried) -> str | None:
-    """Where nothing is wrong, but training has hardly begun.
+
+def longer_training(tried: Tried) -> str:
+    """Where training has hardly begun.
 
     Arguments:
         tried: what the system was trained with.
     """
-    if not tried.improving or not 0 < tried.epochs < _BEGUN:
-        return None
-    return f"longer training{_such_as(tried)}: each row was seen {tried.epochs:.2g} times, and the last measurement was the best one"
+    return f"longer training{_such_as(tried)}"
 
 
 def more_rate(tried: Tried) -> str:
@@ -84,7 +91,7 @@ def fewer_dimensions(tried: Tried, active: int) -> str:
         tried: what the system was trained with.
         active: how many coordinates carry information.
     """
-    latent = f"latent={active}" if "latent" in tried.arguments else f"{active} of them"
+    latent = f"latent={max(active, tried.fewest)}" if "latent" in tried.arguments else f"{active} of them"
     return f"{_longer(tried)}fewer dimensions, {latent}; or, where reconstructions lack detail, {_informative(tried)}"
 
 

@@ -87,16 +87,20 @@ def measure_samples(system: System, train_rows: Rows, test_rows: Rows, seed: int
     kind, held = kind_of(system), take(test_rows, n, seed)
     drawn = draw(system, n, held.get("condition"), seed=seed)
     x, observed = filled(system, held, seed)
-    fresh, also = filled(system, take(train_rows, n, seed), seed)
+    # Rows for the ceiling, and others to find components in: those of the ceiling's own rows would give the ceiling away.
+    pool = take(train_rows, min(len(train_rows["x"]), n + most), seed)
+    fresh, also = filled(system, pool, seed)
+    order = np.random.default_rng(seed).permutation(len(pool["x"]))
     # Gaps must not tell samples apart: samples borrow the held-out rows' gaps, and every gap holds the column's mean.
     usual = torch.where(observed, x, 0).sum(0) / observed.sum(0).clamp(min=1)
     usual = usual.round() if kind.name == "classes" else usual
     pairs = ((x, observed), (drawn, observed), (fresh, also))
-    real, made, ceiling = (features(torch.where(seen, values, usual.to(values.dtype)), kind) for values, seen in pairs)
+    real, made, known = (features(torch.where(seen, values, usual.to(values.dtype)), kind) for values, seen in pairs)
+    ceiling, basis = known[order[:n]], known[order[n:]] if len(order) > n else known
     floor = np.random.default_rng(seed).permuted(ceiling, axis=0)
     space = f"{real.shape[1]} values in the model's space"
     if kind.grid and real.shape[1] > _COMPONENTS:
-        ceiling, real, made, floor = principal(ceiling, _COMPONENTS, seed, real, made, floor)
+        basis, ceiling, real, made, floor = principal(basis, _COMPONENTS, seed, ceiling, real, made, floor)
         space = f"first {real.shape[1]} principal components of the training rows"
     value, low, high = (compare(real, other, seed) for other in (made, floor, ceiling))
     figures = _figures(value, low, high, f"{n} samples against {n} held-out rows, {space}", n, seed)

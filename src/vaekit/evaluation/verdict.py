@@ -19,10 +19,10 @@ class Verdict:
     """A judgement on posterior collapse.
 
     Arguments:
-        name: `healthy`, `partly collapsed`, `collapsed`, `ignores the latent`, `overspent` or `point code`.
+        name: `healthy`, `hardly begun`, `partly collapsed`, `collapsed`, `ignores the latent`, `overspent` or `point code`.
         state: `good`, `warn`, `bad`, or `none` where the question does not arise.
         sentences: why, with figures.
-        remedy: what to try; None where nothing need be done. A healthy latent has one where its training has hardly begun.
+        remedy: what to try; None where nothing need be done.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Verdict:
 
 
 def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
-    """Judge the latent: the first of six rules that applies.
+    """Judge the latent: the first of seven rules that applies.
 
     | rule | name |
     | --- | --- |
@@ -45,6 +45,7 @@ def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
     | use < rate / 4 | ignores the latent |
     | moment mismatch > 1/4 nat an active unit | overspent |
     | fewer than half of the units are active | partly collapsed |
+    | fewer than 5 passes or 1,000 steps, and still getting better | hardly begun |
     | else | healthy |
 
     Arguments:
@@ -81,7 +82,12 @@ def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
             f"Only {units}, at a rate of {rate}; the decoder ignores the other {width - active}.",
             f"What is used is used well: {use}.",
         ), fewer_dimensions(tried, active))
-    return Verdict("healthy", "good", (f"{units}, at a rate of {rate}.", f"{use.capitalize()}."), longer_training(tried))
+    if not tried.begun:
+        return Verdict("hardly begun", "warn", (
+            f"Each row was seen {tried.epochs:.2g} times in {tried.steps:,} steps, and the last measurement was the best one.",
+            f"So far {units}, at a rate of {rate}.",
+        ), longer_training(tried))
+    return Verdict("healthy", "good", (f"{units}, at a rate of {rate}.", f"{use.capitalize()}."), None)
 
 
 def _nats(value: float) -> str:

@@ -8,14 +8,17 @@ import platform
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from inspect import signature
+from math import ceil
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from vaekit.core.declared import Several
 from vaekit.core.errors import InputError
 from vaekit.core.files import whole_file
+from vaekit.core.schedule import NonNegativeWeight
 from vaekit.core.system import System
 from vaekit.evaluation import Tried, evaluate
 from vaekit.evaluation.report import Gallery, gather, page
@@ -120,11 +123,18 @@ def tried(fitted: Trained) -> Tried:
     convolves = any(isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)) for module in decoder.modules())
     # Sizes that the decoder does not have would change nothing.
     idle = {"hidden", "channels"} if "writer" in system.handed else {"hidden"} if convolves else {"channels"}
+    if "beta" in options and options["beta"].declared is not NonNegativeWeight:
+        # It weighs a part of the rate alone.
+        idle.add("beta")
     taken = {name: system.arguments.get(name, option.default) for name, option in options.items() if name not in idle}
     last = [v.held_out.get(system.stages[-1].watch, float("nan")) for v in seen if v.stage == seen[-1].stage]
     epochs, minutes = (seen[-1].epoch if seen else 0.0), fitted.data.get("settings", {}).get("minutes")
-    longer = f"minutes={2 * minutes:g}" if minutes else f"epochs={max(round(2 * epochs), 1)}"
-    return Tried(taken, epochs, longer, len(last) > 1 and last[-1] <= min(last))
+    steps = seen[-1].step if seen else 0
+    # Twice as long, and long enough to be judged.
+    times = max(2.0, 2000 / max(steps, 1))
+    longer = f"minutes={times * minutes:.2g}" if minutes else f"epochs={ceil(times * epochs)}"
+    fewest = 2 if "latent" in options and options["latent"].declared is Several else 1
+    return Tried(taken, epochs, steps, longer, fewest, len(last) > 1 and last[-1] <= min(last))
 
 
 def _silent(doing: str, share: float) -> None:

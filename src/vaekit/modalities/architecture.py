@@ -56,7 +56,16 @@ class Architecture:
             if name in given:
                 conform(name, given[name], declared)
         sizes = {n: (v,) if isinstance(v, int) else tuple(v) for n, v in given.items() if n in ("hidden", "channels")}
-        return cls(**{**given, **sizes})
+        made = cls(**{**given, **sizes})
+        if made.network in ("mlp", "residual") and made.convolves:
+            named = next(name for name in ("channels", "blocks", "norm") if name in given)
+            raise InputError(f"{named}={given[named]!r} is of a convolution, but network={made.network!r}: drop one of the two")
+        return made
+
+    @property
+    def convolves(self) -> bool:
+        """Whether a size was named that a convolution alone has."""
+        return bool(self.channels) or self.blocks != 1 or self.norm != "group"
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -71,8 +80,7 @@ class Architecture:
         """
         if self.network != "auto":
             return self
-        convolves = bool(self.channels) or self.blocks != 1 or self.norm != "group"
-        return replace(self, network="convolution" if convolves else "mlp" if self.gated else otherwise)
+        return replace(self, network="convolution" if self.convolves else "mlp" if self.gated else otherwise)
 
     def layers(self, reverse: bool = False) -> Callable[[int], nn.Module]:
         """What makes the layers of a vector's network from the size of its input.

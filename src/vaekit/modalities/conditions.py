@@ -128,7 +128,7 @@ def _as_text(value: Any) -> str:
 
 def _fitted(name: str, column: np.ndarray) -> _Fact:
     numbers = _measured(column)
-    if numbers is None or (column.dtype.kind in "iub" and len(np.unique(numbers)) <= 50):
+    if numbers is None or _counted(numbers):
         names = sorted({_as_text(v) for v in column}, key=lambda n: (len(n), n) if n.lstrip("-").isdigit() else (99, n))
         if len(names) < 2:
             raise InputError(f"condition '{name}' has only one value ({names[0]}): it cannot steer anything; leave it out")
@@ -137,6 +137,12 @@ def _fitted(name: str, column: np.ndarray) -> _Fact:
     if not deviation > 0:
         raise InputError(f"condition '{name}' has only one value ({numbers[0]:g}): it cannot steer anything; leave it out")
     return _Fact(name, location=float(numbers.mean()), scale=deviation)
+
+
+def _counted(numbers: np.ndarray) -> bool:
+    """Whether numbers are the names of classes: whole, of few kinds, and each kind of several rows."""
+    kinds = len(np.unique(numbers))
+    return kinds <= min(50, len(numbers) // 5) and bool((numbers == np.rint(numbers)).all())
 
 
 def check_conditions(records: Records) -> None:
@@ -150,6 +156,10 @@ def check_conditions(records: Records) -> None:
     for name, column in zip(_named(records.condition, records.condition_columns), records.condition.T):
         numbers = _measured(column)
         if numbers is None:
+            gone = np.array([v is None or v != v for v in column])
+            if gone.any():
+                where = f"{records.source}: condition '{name}', row {records.number(int(gone.argmax()))}"
+                raise InputError(f"{where}: is empty; fill or drop that row")
             continue
         for bad, words in ((~np.isfinite(numbers), "not a finite number; fill"), (np.abs(numbers) > LARGEST, "too large; rescale it")):
             if bad.any():

@@ -114,6 +114,6 @@ class Vector(ArrayModality):
 
 
 def _vectors_only(architecture: Architecture) -> Architecture:
-    if architecture.network == "convolution":
-        raise InputError("network='convolution' needs images; use 'mlp' or 'residual' for a table")
+    if architecture.network == "convolution" or architecture.convolves:
+        raise InputError("network='convolution', with its channels, blocks and norm, needs images; use 'mlp' or 'residual' for a table")
     return architecture

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from torch import nn
 
-from vaekit.core.declared import Count, Fraction, NonNegative, Range, Share
+from vaekit.core.declared import Count, Fraction, NonNegative, Range, Several, Share
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective, Term
 from vaekit.core.schedule import NonNegativeWeight
@@ -35,8 +35,6 @@ from vaekit.recipes.classic import vae
 from vaekit.recipes.gaussian import gaussian_vae
 
 __all__ = ["annealed_vae", "beta_tc_vae", "beta_vae", "dip_vae", "dip_vae_2", "factor_vae", "info_vae"]
-
-Several = Annotated[int, Range(2)]
 
 
 def _with(system: System, term: Term, watch: str = "loss") -> System:

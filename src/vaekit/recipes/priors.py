@@ -34,7 +34,7 @@ def vamp_vae(
     Arguments:
         modality: fitted to the data.
         latent: dimensions of z.
-        pseudo_inputs: K.
+        pseudo_inputs: K, how many.
         beta: weight of the rate, a number or a schedule.
         likelihood: `auto` = the one that the data was prepared for.
         writer: a person's own decoder.

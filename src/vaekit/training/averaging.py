@@ -1,9 +1,9 @@
 r"""An exponential moving average of the weights.
 
-    a <- d a + (1 - d) w,   d = min(decay^8, (1 + n) / (10 + n)) at move n          (Polyak, Juditsky 1992)
+    a <- d a + (1 - d) w,   d = min(decay^k, (1 + n / 8) / (10 + n / 8)) at step n, k steps after the last move
 
-It moves every 8 steps, with the decay to that power: nearly the same average, at a fraction of the memory traffic; in a run so short
-that it is measured more often than that, at every step (8 is then 1). Buffers are not averaged: one that learns from data is set
+(Polyak, Juditsky 1992) It moves every 8 steps, k = 8: nearly the same average as with k = 1, at a fraction of the memory traffic; and
+before it is measured, so that what is measured has seen the latest step. Buffers are not averaged: one that learns from data is set
 anew for the average, see `training/settling.py`.
 """
 
@@ -22,24 +22,29 @@ class Average:
 
     Arguments:
         parameters: those that train.
-        decay: d; 0 = the average is the weights themselves.
-        between: steps from one measurement of it to the next: each shall find that it has moved.
+        decay: of a step; 0 = the average is the weights themselves.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], decay: float, between: float = _EVERY):
+    def __init__(self, parameters: Sequence[nn.Parameter], decay: float):
         self.parameters = list(parameters)
         self.decay = decay
-        self.every = _EVERY if between >= _EVERY else 1
+        self.moved = 0
         self.values = [p.detach().clone() for p in self.parameters] if decay else []
 
     def after_step(self, steps: int) -> None:
-        """Move the average after this many steps of the run."""
-        if self.decay and steps % self.every == 0:
+        """Move the average after this many steps of the stage, where it is time."""
+        if steps - self.moved >= _EVERY:
+            self.catch_up(steps)
+
+    def catch_up(self, steps: int) -> None:
+        """Move the average after this many steps of the stage, unless it has just moved."""
+        if self.decay and steps > self.moved:
             # The start counts moves, not steps: counted in steps, a short run would end with an average that still holds its beginning.
-            moves = steps // self.every
-            decay = min(self.decay**self.every, (1 + moves) / (10 + moves))
+            moves = steps / _EVERY
+            decay = min(self.decay ** (steps - self.moved), (1 + moves) / (10 + moves))
             with torch.no_grad():
                 torch._foreach_lerp_(self.values, [p.detach() for p in self.parameters], 1 - decay)
+        self.moved = steps
 
     def swap(self) -> None:
         """Exchange the average and the weights; twice is no change."""
@@ -53,7 +58,8 @@ class Average:
         """The average, for a checkpoint."""
         return {f"average.{i}": v for i, v in enumerate(self.values)}
 
-    def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take the average from a checkpoint."""
+    def load(self, tensors: dict[str, Tensor], moved: int) -> None:
+        """Take the average from a checkpoint, and after how many steps of the stage it last moved."""
+        self.moved = moved
         for i, value in enumerate(self.values):
             value.copy_(tensors[f"average.{i}"])

@@ -65,8 +65,7 @@ class StageRun:
         self.parameters = self.stage.prepare(system.model)
         self.step = Step(system.model, self.stage.objective).to(fabric.device)
         self.optimisation = Optimisation(self.step, settings)
-        between = float("inf") if budget.steps is None else budget.steps / settings.validations
-        self.average = Average(self.parameters, settings.average, between)
+        self.average = Average(self.parameters, settings.average)
         module: torch.nn.Module = torch.compile(self.step, dynamic=False) if compiled else self.step  # type: ignore[assignment]
         self.forward: Callable[..., Any] = fabric.strategy.setup_module(module) if fabric.world_size > 1 else module
         self.epoch = self.within = self.steps = self.failures = self.since_best = 0
@@ -196,6 +195,7 @@ class StageRun:
 
     def _validate(self, before: float) -> None:
         began = self.budget.elapsed()
+        self.average.catch_up(self.steps)
         self.average.swap()
         self.step.eval()
         self.step.objective.advance(1.0)
@@ -276,8 +276,8 @@ class StageRun:
         facts = {
             "stage": self.index, "epoch": self.epoch, "within": self.within, "steps": self.steps, "failures": self.failures,
             "since_best": self.since_best, "best_value": self.best_value, "seconds": self.budget.elapsed(),
-            "measured": self.budget.measured, "halvings": self.optimisation.halvings, "active": self.active, "units": self.units,
-            "history": self.history.to_json(),
+            "measured": self.budget.measured, "averaged": self.average.moved, "halvings": self.optimisation.halvings,
+            "active": self.active, "units": self.units, "history": self.history.to_json(),
         }
         return tensors, facts
 
@@ -285,7 +285,7 @@ class StageRun:
         """Go to the state of a snapshot."""
         self.step.load_state_dict({n.removeprefix("step."): v for n, v in tensors.items() if n.startswith("step.")})
         self.optimisation.load(tensors)
-        self.average.load(tensors)
+        self.average.load(tensors, facts["averaged"])
         self.best = {n.removeprefix("best."): v.to(self.fabric.device) for n, v in tensors.items() if n.startswith("best.")}
         torch.set_rng_state(tensors["random"])
         if "random.cuda" in tensors:

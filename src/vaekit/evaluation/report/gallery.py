@@ -187,7 +187,7 @@ def _images(gallery: Gallery, system: System, rows: Rows, order: list[int], dens
         gallery = replace(gallery, paths=Sheet(("",) * 3, _colours(interpolate(system, start, end, _STEPS, seed=seed), 2)))
     if order:
         walked = traverse(system, _first(rows, 1), dimensions=order, steps=_STEPS, seed=seed)[0]
-        gallery = replace(gallery, moved=Sheet(tuple(f"z{d + 1}" for d in order), _colours(walked, 2)))
+        gallery = replace(gallery, moved=Sheet(tuple(f"z{d}" for d in order), _colours(walked, 2)))
     return replace(gallery, sampled=_samples(system, rows, seed), real=_beside(system, rows, limits[0])) if dense else gallery
 
 

@@ -161,14 +161,14 @@ def _plane(gallery: Gallery) -> Section | None:
 def _rates(rates: list[float], order: list[int]) -> Section | None:
     if not rates:
         return None
-    svg = drawing.bars([f"z{d + 1}" for d in order], [max(rates[d], 0.0) for d in order], "KL, nats a row")
+    svg = drawing.bars([f"z{d}" for d in order], [max(rates[d], 0.0) for d in order], "KL, nats a row")
     return Section("Rate by dimension", captions.RATES, (Picture("KL of each latent dimension", svg),))
 
 
 def _aggregate(gallery: Gallery, order: list[int]) -> Section | None:
     if gallery.posterior is None or gallery.prior is None or not order:
         return None
-    pairs = {f"z{d + 1}": (gallery.posterior[:, d], gallery.prior[:, d]) for d in order}
+    pairs = {f"z{d}": (gallery.posterior[:, d], gallery.prior[:, d]) for d in order}
     return Section("Aggregate posterior and prior", captions.AGGREGATE, _histograms(pairs, ("encoded", "prior")), 3)
 
 
@@ -189,7 +189,7 @@ def _table(gallery: Gallery) -> list[Section | None]:
     if gallery.movement is not None:
         m = gallery.movement
         kept = np.sort(np.argsort(np.abs(m.change).max(0))[::-1][:_CORRELATED])
-        names, dimensions = [m.columns[i] for i in kept], [f"z{d + 1}" for d in m.dimensions]
+        names, dimensions = [m.columns[i] for i in kept], [f"z{d}" for d in m.dimensions]
         svg = drawing.heat("", m.change[:, kept], names, dimensions, 3.0, wide=True)
         picture = Picture("change of each column by latent dimension", svg)
         found.append(Section("What each dimension does", captions.EFFECTS, (picture,)))

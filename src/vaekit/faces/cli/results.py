@@ -3,7 +3,7 @@
     samples.csv   samples.parquet   samples.npy   samples.npz   samples.idx.gz   samples/ (a png each)   samples.png (one sheet)
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import ceil, sqrt
 from pathlib import Path
@@ -93,7 +93,7 @@ def writing_rows(fitted: FittedVAE, place: Place, across: int | None = None) -> 
             yield lambda values, extras: writer.append(as_pixels(modality, values) if place.pictured else values)
 
 
-def writing_ways(fitted: FittedVAE, place: Place, values: np.ndarray, name: str) -> None:
+def writing_ways(fitted: FittedVAE, place: Place, values: np.ndarray, name: str, ways: Sequence[int]) -> None:
     """Write values `(ways, steps, ...)`: a way is a row of a sheet; a table numbers both in columns of their own.
 
     Arguments:
@@ -101,16 +101,17 @@ def writing_ways(fitted: FittedVAE, place: Place, values: np.ndarray, name: str)
         place: where they go.
         values: in the data's own units.
         name: of a way, for a table.
+        ways: the number of each way, for a table.
 
     Raises:
         InputError: where the path cannot be written.
     """
-    ways, steps = values.shape[:2]
+    steps = values.shape[1]
     with writing_rows(fitted, place, across=steps) as append:
         if not place.tabular and not place.pictured:
             append(values, {})
             return
-        numbers = {name: np.arange(ways).repeat(steps), "step": np.tile(np.arange(steps), ways)}
+        numbers = {name: np.asarray(ways).repeat(steps), "step": np.tile(np.arange(steps), len(ways))}
         append(values.reshape(-1, *values.shape[2:]), numbers)
 
 

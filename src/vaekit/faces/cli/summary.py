@@ -62,10 +62,13 @@ def _trained(fitted: FittedVAE) -> list[str]:
     where = f"{history.machine['device']}, {history.machine['precision']}"
     measure = "negative bound" if "elbo" in last.held_out else "loss"
     best = min(v.held_out.get("elbo", v.held_out["loss"]) for v in history.validations)
+    # Training sees standardised values, whose density differs from that of the values themselves by a constant.
+    units = " of scaled values" if bool(modality.log_det(modality.example(1)).any()) else ""
+    best_bound = f"best held-out {measure} {best:.4g} nats a row{units}"
     return [
         _line("data", f"{fitted.data['rows']:,} rows of {shape}{known}; {modality.rows:,} of them to learn from"),
         _line("likelihood", f"{modality.likelihood}: {modality.because}"),
-        _line("training", f"{last.epoch:.3g} epochs in {last.seconds:.3g} s on {where}; best held-out {measure} {best:.4g} nats a row"),
+        _line("training", f"{last.epoch:.3g} epochs in {last.seconds:.3g} s on {where}; {best_bound}"),
     ]
 
 

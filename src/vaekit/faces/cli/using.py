@@ -180,7 +180,7 @@ def interpolate(
         pairs = [_rows_named(records, "from", start), _rows_named(records, "to", end)]
     ends = [fitted.system.modality.store(records.take(np.asarray(rows))) for rows in pairs]
     values = tasks.interpolate(fitted.system, ends[0], ends[1], steps, path, seed)
-    writing_ways(fitted, place, values, "way")
+    writing_ways(fitted, place, values, "way", range(len(values)))
     return _written(place, values.shape[0] * values.shape[1], began)
 
 
@@ -213,7 +213,7 @@ def traverse(
         records = matching(fitted.data, data, given)
         stored = fitted.system.modality.store(records.take(np.asarray(_rows_named(records, "row", str(row)))))
     values = tasks.traverse(fitted.system, stored, given if stored is None else None, chosen, (ends[0], ends[1]), steps, seed)[0]
-    writing_ways(fitted, place, values, "dimension")
+    writing_ways(fitted, place, values, "dimension", chosen or range(len(values)))
     return _written(place, values.shape[0] * values.shape[1], began)
 
 

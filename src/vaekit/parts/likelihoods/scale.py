@@ -50,7 +50,10 @@ class NetworkScale(Scale):
 
 
 class DimensionScale(Scale):
-    """One learned scale an element, the same for all rows.
+    """One learned scale an element, the same for all rows: log s = 10 r.
+
+    An optimiser such as Adam moves each parameter by about its rate a step, and a logarithm has units to go where a weight has
+    hundredths: without the factor, a short run would end with a noise far wider than its residuals.
 
     Arguments:
         event: shape of the elements.
@@ -58,11 +61,11 @@ class DimensionScale(Scale):
 
     def __init__(self, event: tuple[int, ...]):
         super().__init__()
-        self.log_scale = nn.Parameter(torch.zeros(event))
+        self.tenth_of_log_scale = nn.Parameter(torch.zeros(event))
 
     def forward(self, *raw: Tensor) -> Tensor:
-        """s = exp(clamp(parameter))."""
-        return bounded_scale(self.log_scale)
+        """s = exp(clamp(10 r))."""
+        return bounded_scale(10 * self.tenth_of_log_scale)
 
 
 class FixedScale(Scale):
