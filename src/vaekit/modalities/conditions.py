@@ -72,7 +72,8 @@ class Conditions:
                 raise InputError("the model has no condition: train it with condition= to steer it")
             return None
         if given is None:
-            raise InputError(f"the model needs a condition: give {', '.join(f.name for f in self.facts)}")
+            known = " and ".join(f.name + (f" (one of {', '.join(f.names[:10])})" if f.names else " (a number)") for f in self.facts)
+            raise InputError(f"the model needs a condition: give condition {known}")
         columns = self._columns(given, rows)
         return torch.cat([_encoded(fact, column) for fact, column in zip(self.facts, columns)], dim=1)
 
