@@ -223,7 +223,7 @@ def test_conditions_are_classes_and_numbers():
 @pytest.mark.parametrize(
     ("given", "rows", "words"),
     [
-        (None, 2, "needs a condition: give colour, age"),
+        (None, 2, "needs a condition: give condition colour .one of .*age"),
         ({"colour": "red"}, 2, "'age' is missing"),
         ({"colour": "red", "age": 1, "size": 2}, 2, "'size' is unknown"),
         ({"colour": "rad", "age": 1}, 2, "did you mean 'red'"),

@@ -252,7 +252,7 @@ def test_a_wrong_argument_is_one_clear_line(words, task):
 
 def test_a_conditional_model_asks_for_its_condition():
     system, _ = made("conditional")
-    with pytest.raises(InputError, match="needs a condition: give kind"):
+    with pytest.raises(InputError, match="needs a condition: give condition kind"):
         generate(system, 2)
     assert generate(system, 3, condition=[0, 1, 2]).shape == (3, 5)
 
