@@ -26,13 +26,14 @@ from vaekit.parts.likelihoods import LIKELIHOODS
 from vaekit.parts.networks import MLP, Scaled, VectorReader, VectorWriter
 from vaekit.parts.objectives import (
     KL,
-    AggregateCovariance,
+    CovariancePenalty,
     CriticTotalCorrelation,
     ImportanceBound,
-    MeanCovariance,
     MeanDiscrepancy,
     Reconstruction,
     TotalCorrelation,
+    of_aggregate,
+    of_means,
 )
 from vaekit.parts.posteriors import Normal
 from vaekit.parts.priors import Standard
@@ -68,8 +69,8 @@ TERMS: dict[str, Callable[..., Term]] = {
     "total_correlation": TotalCorrelation,
     "weighted_total_correlation": partial(TotalCorrelation, "weighted"),
     "critic_total_correlation": partial(CriticTotalCorrelation, 3, (8,)),
-    "mean_covariance": MeanCovariance,
-    "aggregate_covariance": AggregateCovariance,
+    "covariance_of_means": CovariancePenalty,
+    "covariance_of_aggregate": partial(CovariancePenalty, of_aggregate),
     "discrepancy": MeanDiscrepancy,
     "rbf_discrepancy": partial(MeanDiscrepancy, "rbf"),
 }
@@ -257,7 +258,7 @@ def test_a_critic_at_its_best_gives_the_total_correlation():
 def test_covariance_penalties_are_numpys():
     trace, _ = gaussians(200)
     posterior = trace.sites["z"].posterior
-    for term, extra in ((MeanCovariance(3.0), 0.0), (AggregateCovariance(3.0), 0.25)):
+    for term, extra in ((CovariancePenalty(of_means, 3.0), 0.0), (CovariancePenalty(of_aggregate, 3.0), 0.25)):
         covariance = np.cov(posterior.mean[0].numpy().T, bias=True) + extra * np.eye(3)
         off = covariance - np.diag(np.diag(covariance))
         wanted = np.square(off).sum() + 3 * np.square(np.diag(covariance) - 1).sum()

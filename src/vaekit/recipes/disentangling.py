@@ -22,12 +22,13 @@ from vaekit.core.stage import Stage
 from vaekit.core.system import System
 from vaekit.parts.objectives import (
     KL,
-    AggregateCovariance,
+    CovariancePenalty,
     CriticTotalCorrelation,
-    MeanCovariance,
     MeanDiscrepancy,
     Reconstruction,
     TotalCorrelation,
+    of_aggregate,
+    of_means,
 )
 from vaekit.parts.objectives.matching import Kernel
 from vaekit.parts.objectives.total_correlation import Weighting
@@ -130,7 +131,7 @@ def dip_vae(
 
     Source: Kumar, Sattigeri, Balakrishnan 2018, arXiv:1711.00848.
     """
-    return _with(vae(modality, latent, **arguments), MeanCovariance(diagonal, strength))
+    return _with(vae(modality, latent, **arguments), CovariancePenalty(of_means, diagonal, strength))
 
 
 def dip_vae_2(
@@ -147,7 +148,7 @@ def dip_vae_2(
 
     Source: Kumar, Sattigeri, Balakrishnan 2018, arXiv:1711.00848.
     """
-    return _with(vae(modality, latent, **arguments), AggregateCovariance(diagonal, strength))
+    return _with(vae(modality, latent, **arguments), CovariancePenalty(of_aggregate, diagonal, strength))
 
 
 def info_vae(

@@ -8,7 +8,8 @@ __all__ = [
 TRAINING = (
     "You should see falling curves that have levelled out, and the held-out one close to the training one; a held-out "
     "curve that rises again means that training rows are learnt by heart. Distortion is what a reconstruction lacks, rate"
-    " what its latent costs."
+    " what its latent costs. Of real numbers these are nats of scaled values: the figures below, in the data's own units,"
+    " differ by a constant."
 )
 RECONSTRUCTIONS = (
     "Held-out images above, what the model rebuilds from their latents below: the same things should be there, somewhat "

@@ -6,55 +6,54 @@ r"""The aggregate posterior's covariance, drawn towards the identity.
 (Kumar, Sattigeri, Balakrishnan 2018, arXiv:1711.00848)
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from vaekit.core.declared import NonNegative, conform
 from vaekit.core.objective import Term
 from vaekit.core.schedule import Weight
-from vaekit.core.trace import Trace
+from vaekit.core.trace import Site, Trace
 
-__all__ = ["AggregateCovariance", "MeanCovariance"]
+__all__ = ["CovariancePenalty", "of_aggregate", "of_means"]
 
 
-class MeanCovariance(Term):
-    """The penalty on the covariance of the posterior's means, `()`; uses the rows of the batch, on each rank its own.
+def of_means(site: Site) -> Tensor:
+    """The covariance of the posterior's means over the rows of the batch, `(latent, latent)`.
 
     Arguments:
+        site: with a posterior.
+    """
+    return _covariance(_rows(site.posterior.mean))  # type: ignore[union-attr]
+
+
+def of_aggregate(site: Site) -> Tensor:
+    """The covariance of the aggregate posterior over the rows of the batch, `(latent, latent)`.
+
+    Arguments:
+        site: with a posterior.
+    """
+    return of_means(site) + _rows(site.posterior.variance).mean(0).diag()  # type: ignore[union-attr]
+
+
+class CovariancePenalty(Term):
+    """The distance of a covariance from the identity, summed over the sites, `()`; uses the rows of the batch, on each rank its own.
+
+    Arguments:
+        covariance: of a site: `of_means` (I) or `of_aggregate` (II).
         diagonal: d, how strongly each variance is drawn to 1, beside the covariances.
         weight: o, a number, a schedule, or a schedule's JSON form.
     """
 
-    def __init__(self, diagonal: NonNegative = 10.0, weight: Weight = 10.0):
+    def __init__(self, covariance: Callable[[Site], Tensor] = of_means, diagonal: NonNegative = 10.0, weight: Weight = 10.0):
         super().__init__("covariance", weight)
         conform("diagonal", diagonal, NonNegative)
-        self.diagonal = diagonal
+        self.covariance, self.diagonal = covariance, diagonal
 
     def forward(self, trace: Trace) -> Tensor:
         """The penalty over o, `()`."""
-        return sum((_distance(_covariance(_rows(site.posterior.mean)), self.diagonal) for site in trace.sites.values()), torch.zeros(()))  # type: ignore[union-attr]
-
-
-class AggregateCovariance(Term):
-    """The penalty on the covariance of the aggregate posterior, `()`; uses the rows of the batch, on each rank its own.
-
-    Arguments:
-        diagonal: d, how strongly each variance is drawn to 1, beside the covariances.
-        weight: o, a number, a schedule, or a schedule's JSON form.
-    """
-
-    def __init__(self, diagonal: NonNegative = 1.0, weight: Weight = 10.0):
-        super().__init__("covariance", weight)
-        conform("diagonal", diagonal, NonNegative)
-        self.diagonal = diagonal
-
-    def forward(self, trace: Trace) -> Tensor:
-        """The penalty over o, `()`."""
-        found = torch.zeros(())
-        for site in trace.sites.values():
-            within = _rows(site.posterior.variance).mean(0)  # type: ignore[union-attr]
-            found = found + _distance(_covariance(_rows(site.posterior.mean)) + within.diag(), self.diagonal)  # type: ignore[union-attr]
-        return found
+        return torch.stack([_distance(self.covariance(site), self.diagonal) for site in trace.sites.values()]).sum()
 
 
 def _rows(values: Tensor) -> Tensor:
