@@ -225,7 +225,8 @@ LEVEL = [9, 5, 4, 3, 2.5, 2.2, 2.1, 2.05, 2.02, 2.0, 2.0, 2.0]
 @pytest.mark.parametrize(("metrics", "losses", "words"), [
     (told(), LEVEL, None), (told(auc=0.97), LEVEL, "do not use them in place of real rows"), (told(probe=0.8), LEVEL, "less of the labels"),
     (told(probe=0.8, width=3), LEVEL, None), (told(rows=18), LEVEL, "Only 18 rows"), (told(), [9, 8, 7, 6, 5, 4, 3, 2], "still falling"),
-    (told(), [9, 5, 4, 3, 2, 2, 2.5, 3], "rose again"), (told(), [2.0] * 12, None), (told(), [3, 2], None),
+    (told(), [9, 5, 4, 3, 2, 2, 2.5, 3], "rose again"), (told(), [9, 2.3, 2.2, 2.1, 2, 2, 2.02, 2.04], None),
+    (told(), [2.0] * 12, None), (told(), [3, 2], None),
 ])
 def test_a_person_is_told_what_to_mind_and_nothing_else(metrics, losses, words):
     found = cautions(metrics, course(losses))

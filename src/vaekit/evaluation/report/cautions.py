@@ -10,6 +10,8 @@ __all__ = ["cautions"]
 
 # Judgements, not measurements: where a reader would want to be told.
 _TOLD_APART, _FEW, _BEHIND, _STILL, _RISEN = 0.9, 100, 0.05, 0.1, 0.1
+# Nats a row that are lost in the noise of a few thousand rows.
+_NOTHING = 0.05
 
 
 def cautions(metrics: Mapping[str, Any], history: Mapping[str, Any]) -> list[str]:
@@ -47,8 +49,11 @@ def _training(seen: Sequence[Mapping[str, Any]]) -> str:
     fallen, lowest = losses[quarter] - min(losses), min(losses)
     if fallen <= 0:
         return ""
-    if losses[-1] - lowest > _RISEN * fallen:
-        return "The held-out loss rose again before training ended: give patience=5 to keep the best weights, or a smaller network."
+    if losses[-1] - lowest > max(_RISEN * fallen, _NOTHING):
+        return (
+            "The held-out loss rose again before training ended, and the weights of its lowest point were kept: a smaller network may do "
+            "better, and patience=5 stops sooner."
+        )
     if losses[-quarter - 1] - losses[-1] > _STILL * fallen:
         return "The held-out loss was still falling when training ended: more epochs should help."
     return ""
