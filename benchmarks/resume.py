@@ -77,8 +77,10 @@ def measure(options: Any, record: Record) -> None:
             words = [command(), "fit", "--resume", "--run", str(harassed), "--no-report", "--json"] if going_on else training(
                 harassed, options.epochs, options.seed
             )
-            # Shares of the training time that together stay below the whole, so that no run can finish before its last kill.
-            kills += killed(words, whole - trained + draw.random() * trained / options.kills)
+            # From the middle of start-up to a small share of training: a resumed run starts sooner than the one in peace, and none shall
+            # finish before its last kill.
+            start = whole - trained
+            kills += killed(words, draw.uniform(0.5 * start, start + 0.4 * trained / options.kills))
             resumed += going_on
             reach(number + 2)
         in_peace([command(), "fit", "--resume", "--run", str(harassed), "--no-report", "--json"])
@@ -100,7 +102,7 @@ def main() -> int:
     """The command line."""
     parser = arguments(__doc__)
     parser.add_argument("--kills", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=150)
+    parser.add_argument("--epochs", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     return run(parser, "Resume", measure)
 
