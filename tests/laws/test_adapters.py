@@ -149,10 +149,11 @@ def test_pixels_reach_the_first_layer_centred_and_at_about_one(likelihood, netwo
 @pytest.mark.parametrize(
     ("shape", "named", "built"),
     [
-        ((8, 8), {}, MLP), ((8, 8), {"network": "residual"}, Residual), ((28, 28), {}, Residual), ((28, 28), {"gated": True}, MLP),
-        ((28, 28), {"hidden": (9,)}, Residual), ((28, 28), {"channels": (4, 8)}, ConvolutionReader),
-        ((28, 28), {"blocks": 2}, ConvolutionReader), ((8, 8), {"norm": "none"}, ConvolutionReader), ((64, 64), {}, ConvolutionReader),
-        ((28, 28, 3), {}, ConvolutionReader), ((64, 64), {"network": "mlp"}, MLP),
+        ((8, 8), {}, MLP), ((15, 28), {}, MLP), ((16, 16), {}, ConvolutionReader), ((28, 28), {}, ConvolutionReader),
+        ((28, 28, 3), {}, ConvolutionReader), ((64, 64), {}, ConvolutionReader), ((28, 28), {"gated": True}, MLP),
+        ((28, 28), {"network": "residual"}, Residual), ((8, 8), {"network": "residual"}, Residual), ((64, 64), {"network": "mlp"}, MLP),
+        ((28, 28), {"hidden": (9,)}, ConvolutionReader), ((8, 8), {"channels": (4, 8)}, ConvolutionReader),
+        ((8, 8), {"blocks": 2}, ConvolutionReader), ((8, 8), {"norm": "none"}, ConvolutionReader),
     ],
 )
 def test_the_network_is_that_of_the_sizes_a_person_named_else_by_the_size_of_the_image(shape, named, built):

@@ -22,7 +22,8 @@ class Architecture:
     """How the networks are built.
 
     Arguments:
-        network: `mlp`, `residual` (layers around a shortcut), `convolution` (images), or `auto`: by the data and the sizes that are named.
+        network: `mlp`, `residual` (layers around a shortcut; on small images and a processor often the better one for the time),
+            `convolution` (images), or `auto`: by the data and the sizes that are named.
         hidden: widths of the layers, encoder order; the decoder reverses them. Empty = by the network.
         activation: the nonlinearity: `elu`, `gelu`, `leaky_relu`, `relu`, `silu` or `tanh`.
         gated: gated linear units instead of plain layers (`mlp`).

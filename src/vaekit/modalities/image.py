@@ -28,11 +28,8 @@ __all__ = ["Image"]
 
 _Binarise: TypeAlias = Literal["", "dynamic", "threshold"]
 
-# Below this side, a few plain layers do.
+# Below this side, a convolution has no room to halve a grid twice.
 _SMALL = 16
-# Up to so many pixels, layers that see all of them at once reach a lower bound in the same time on a processor than a convolution: on
-# binarised MNIST in a minute on two cores, 96.0 nats against 107.1.
-_FEW = 1024
 # Values that the pixels' means are taken from.
 _SAMPLE = 1 << 23
 
@@ -113,7 +110,7 @@ class Image(ArrayModality):
         return records
 
     def reading(self, architecture: Architecture, grid: bool) -> nn.Module:
-        """Fully connected layers, around a shortcut from 16 pixels a side on; a residual convolution for large images or where asked."""
+        """A residual convolution from 16 pixels a side on, fully connected layers below or where asked."""
         a, (mean, deviation) = self._built(architecture), map(torch.as_tensor, self.input)
         if a.network == "convolution" or grid:
             # One mean a channel: a convolution treats all places alike.
@@ -132,8 +129,8 @@ class Image(ArrayModality):
 
     def _built(self, architecture: Architecture) -> Architecture:
         """The architecture with its network decided."""
-        side, few = min(self.event[:2]), prod(self.event) <= _FEW
-        built = architecture.resolved("mlp" if side < _SMALL else "residual" if few else "convolution")
+        side = min(self.event[:2])
+        built = architecture.resolved("mlp" if side < _SMALL else "convolution")
         if built.network == "convolution" and side < 2 ** len(built.levels) // 2:
             raise InputError(
                 f"network='convolution' halves the image {len(built.levels)} times, but it is {self.event[0]} x {self.event[1]}: "
