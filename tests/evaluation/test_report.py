@@ -231,3 +231,12 @@ LEVEL = [9, 5, 4, 3, 2.5, 2.2, 2.1, 2.05, 2.02, 2.0, 2.0, 2.0]
 def test_a_person_is_told_what_to_mind_and_nothing_else(metrics, losses, words):
     found = cautions(metrics, course(losses))
     assert (not found) if words is None else (len(found) == 1 and words in found[0])
+
+
+@pytest.mark.parametrize("case", ["plane", "conditional"])
+def test_each_row_of_a_traversal_stands_with_its_own_rate_the_largest_first(cases, case):
+    metrics, text, _ = cases[case]
+    rates = metrics["latent"]["dimensions"]["kl"]
+    told = re.findall(r"z(\d+)\s+([\d.]+) nats", text)
+    assert len(told) == len(rates) and [float(rate) for _, rate in told] == [round(rates[int(d)], 2) for d, _ in told]
+    assert [rates[int(d)] for d, _ in told] == sorted(rates, reverse=True)

@@ -127,7 +127,8 @@ def _images(gallery: Gallery, rates: list[float]) -> list[Section]:
         picture = _sheet(gallery, gallery.paths, "interpolations between held-out images")
         found.append(Section("Interpolation", captions.INTERPOLATION, (picture,)))
     if gallery.moved is not None:
-        labels = tuple(f"{label}  {rates[int(label[1:]) - 1]:.2f} nats" for label in gallery.moved.labels)
+        rate_of = {f"z{d}": rate for d, rate in enumerate(rates)}
+        labels = tuple(f"{label}  {rate_of[label]:.2f} nats" for label in gallery.moved.labels)
         picture = _sheet(gallery, Sheet(labels, gallery.moved.images), "images along each latent dimension")
         found.append(Section("Traversals", captions.TRAVERSALS, (picture,)))
     return found
