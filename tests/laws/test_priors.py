@@ -75,9 +75,9 @@ def test_a_mixture_is_tempered_by_component_and_can_be_stopped():
     system, feed = vamp()
     prior = system.model.prior(None)
     cold = temper(prior, 0.0)
-    nearest = torch.cdist(cold.sample((50,)).reshape(50, 3), prior.component_distribution.mean.reshape(4, 3)).min(1).values
+    nearest = torch.cdist(cold.sample((50,)).reshape(50, 3), prior.location.reshape(4, 3)).min(1).values
     assert float(nearest.max()) < 1e-3
-    torch.testing.assert_close(centre(prior), prior.component_distribution.mean.mean(2))
+    torch.testing.assert_close(centre(prior), prior.location.mean(2))
     z = torch.zeros(1, 1, 3)
     assert prior.log_prob(z).requires_grad and not stop(prior).log_prob(z).requires_grad
     assert system.model(held_out(feed).without_x(), from_prior(0.5)).sites["z"].z.shape == (1, 32, 3)

@@ -30,11 +30,13 @@ class Needs:
         particles: draws a row; an objective takes the largest.
         fantasies: whether draws from the prior are decoded; an objective takes any.
         alone: whether no other term may read the walk, because this one changes what flows back through the latents.
+        rates: whether each site's KL, and with it the bound, is read beside the terms; an objective reads them where all terms allow it.
     """
 
     particles: int = 1
     fantasies: bool = False
     alone: bool = False
+    rates: bool = True
 
 
 class Term(nn.Module):
@@ -96,7 +98,8 @@ class Objective(nn.Module):
     def needs(self) -> Needs:
         """What all terms together ask of the walk."""
         needs = [term.needs for term in self.terms]
-        return Needs(max(n.particles for n in needs), any(n.fantasies for n in needs), any(n.alone for n in needs))
+        particles = max(n.particles for n in needs)
+        return Needs(particles, any(n.fantasies for n in needs), any(n.alone for n in needs), all(n.rates for n in needs))
 
     def forward(self, trace: Trace) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss, (), and the readings: each term's unweighted mean and each site's KL, detached."""
@@ -107,7 +110,7 @@ class Objective(nn.Module):
             readings[term.name] = value.detach()
             weighted.append(term.schedule(term.progress) * value)
         for name, site in trace.sites.items():
-            if site.random:
+            if site.random and self.needs.rates:
                 readings[f"kl.{name}"] = self.reduce(site.kl().detach(), trace)
         return sum(weighted[1:], start=weighted[0]), readings
 

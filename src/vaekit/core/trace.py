@@ -42,7 +42,7 @@ class Site:
     prior: Distribution
     posterior: Distribution | None = None
     belief: Distribution | None = None
-    # functools.cached_property takes a lock, which cannot be traced by `torch.compile`.
+    # A term and a reading both ask for a KL at every step; functools.cached_property takes a lock, which `torch.compile` cannot trace.
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def _asked(self) -> Distribution:
@@ -57,8 +57,10 @@ class Site:
 
     def kl(self) -> Tensor:
         """KL(q || p), `(S or 1, B)`, nats: exact where a rule stands for the two types, else log q(z) - log p(z) of the draw."""
-        exact = self._exact()
-        return over_event(exact) if exact is not None else -self.log_ratio()
+        if "kl" not in self._kept:
+            exact = self._exact()
+            self._kept["kl"] = over_event(exact) if exact is not None else -self.log_ratio()
+        return self._kept["kl"]
 
     def kl_by_dimension(self) -> Tensor | None:
         """KL by coordinate, `(S or 1, B, *latent)`; None where it does not fall apart into coordinates."""
@@ -66,7 +68,6 @@ class Site:
         return exact if exact is not None and exact.dim() > 2 else None
 
     def _exact(self) -> Tensor | None:
-        # A term and a reading both ask for it at every step.
         if "exact" not in self._kept:
             self._kept["exact"] = dispatch.divergence(self._asked(), self.prior)
         return self._kept["exact"]

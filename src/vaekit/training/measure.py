@@ -67,7 +67,7 @@ def measure(step: Step, rows: Rows) -> tuple[dict[str, float], int, int]:
         trace = step.model(batch, from_posterior(step.objective.needs.particles, RowNoise(batch.x)), step.objective.needs.fantasies)  # type: ignore[arg-type]
         loss, readings = step.objective(trace)
         readings = {"loss": loss, **readings}
-        if all(site.random for site in trace.sites.values()):
+        if step.objective.needs.rates and all(site.random for site in trace.sites.values()):
             readings["elbo"] = step.objective.reduce(-trace.elbo(), trace)
         for name, value in readings.items():
             totals[name] = totals.get(name, torch.zeros_like(value)) + value * batch.rows

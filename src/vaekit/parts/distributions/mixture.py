@@ -8,21 +8,11 @@ import torch
 from torch import Tensor
 from torch.distributions import MixtureSameFamily
 
-from vaekit.core.dispatch import from_noise, stop, temper
+from vaekit.core.dispatch import from_noise
 
 __all__: list[str] = []
 
 _TINY = 1e-6
-
-
-@stop.register(MixtureSameFamily)
-def _(d: MixtureSameFamily) -> MixtureSameFamily:
-    return MixtureSameFamily(stop(d.mixture_distribution), stop(d.component_distribution), validate_args=False)
-
-
-@temper.register(MixtureSameFamily)
-def _(d: MixtureSameFamily, t: float) -> MixtureSameFamily:
-    return MixtureSameFamily(temper(d.mixture_distribution, t), temper(d.component_distribution, t), validate_args=False)
 
 
 @from_noise.register(MixtureSameFamily)

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
+from torch.distributions import Distribution, Independent, Normal
 
 from vaekit.core.borrowed import Borrowed
 from vaekit.core.conditional import Conditional, Neural
 from vaekit.core.declared import Count, conform
 from vaekit.core.errors import InputError
+from vaekit.parts.distributions import NormalMixture
 
 __all__ = ["Vamp"]
 
@@ -47,9 +48,7 @@ class Vamp(Conditional):
             raise InputError(f"a mixture of posteriors needs normal ones, not {type(found).__name__}: use the standard prior")
         # (K, B, *event) -> (1, B, K, *event): the components are the last of the batch's axes.
         location, scale = (values.movedim(0, 1).unsqueeze(0) for values in (found.base_dist.loc, found.base_dist.scale))
-        components = Independent(Normal(location, scale, validate_args=False), found.reinterpreted_batch_ndims, validate_args=False)
-        equal = Categorical(logits=location.new_zeros(location.shape[:3]), validate_args=False)
-        return MixtureSameFamily(equal, components, validate_args=False)
+        return NormalMixture(location, scale)
 
     def _repeated(self, rows: int) -> Tensor:
         """Each pseudo-input for each row's condition, `(K, rows, *embedded)`."""

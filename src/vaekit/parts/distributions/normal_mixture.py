@@ -1,0 +1,94 @@
+r"""A mixture of diagonal normals with equal weights, whose density costs one matrix product.
+
+    log p(z) = log (1/K) sum_k exp l_k(z)
+    l_k(z) = -1/2 [ sum_d z_d^2 / s_kd^2 - 2 sum_d z_d m_kd / s_kd^2 + sum_d (m_kd^2 / s_kd^2 + 2 log s_kd) + D log 2 pi ]
+
+The sums over d are the rows of one product, (z^2, z) times (1 / s^2, m / s^2): the values by row, component and dimension are never held.
+Squares of nearly equal numbers are subtracted, so the product is worked out in float64, about the middle of the components.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+
+from vaekit.core.dispatch import stop, temper
+
+__all__ = ["NormalMixture"]
+
+_TINY = 1e-6
+
+
+class NormalMixture(Distribution):
+    """(1/K) sum_k N(z; m_k, diag s_k^2), with batch shape `(1, B or 1)`.
+
+    Arguments:
+        location: m, `(1, B or 1, K, *event)`.
+        scale: s, of the same shape.
+    """
+
+    arg_constraints = {}
+    support = constraints.real
+    has_rsample = False
+
+    def __init__(self, location: Tensor, scale: Tensor):
+        self.location, self.scale = location, scale
+        super().__init__(location.shape[:2], location.shape[3:], validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of the components' means, `(1, B or 1, *event)`."""
+        return self.location.mean(2)
+
+    @property
+    def variance(self) -> Tensor:
+        """The mean of the components' variances and the variance of their means."""
+        return self.scale.square().mean(2) + self.location.var(2, correction=0)
+
+    def expand(self, batch_shape: tuple[int, ...], _instance: Distribution | None = None) -> "NormalMixture":
+        """The same for more rows or particles."""
+        shape = (*batch_shape, *self.location.shape[2:])
+        return NormalMixture(self.location.expand(shape), self.scale.expand(shape))
+
+    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008
+        """A component each, then a draw from it, `(*sample_shape, *batch, *event)`."""
+        with torch.no_grad():
+            rows = (*sample_shape, *self.batch_shape)
+            picked = torch.randint(self.location.shape[2], rows, device=self.location.device)
+            index = picked.reshape(*rows, 1, *(1,) * len(self.event_shape)).expand(*rows, 1, *self.event_shape)
+            values = (v.expand(*sample_shape, *v.shape).gather(len(rows), index).squeeze(len(rows)) for v in (self.location, self.scale))
+            return torch.normal(*values)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log p(z) of `(S, B, *event)`, `(S, B)`."""
+        # Not every device has float64.
+        exact = torch.float32 if value.device.type == "mps" else torch.float64
+        location, scale = (v.flatten(3).to(exact) for v in (self.location, self.scale))
+        middle = location.mean(2, keepdim=True)
+        location, z = location - middle, value.flatten(2).to(exact) - middle.squeeze(2)
+        precision = scale.square().reciprocal()
+        constant = (location.square() * precision).sum(-1) + 2 * scale.log().sum(-1) + location.shape[-1] * math.log(2 * math.pi)
+        weights = torch.cat([precision, -2 * location * precision], dim=-1)
+        with torch.autocast(value.device.type, enabled=False):
+            by_component = _product(torch.cat([z.square(), z], dim=-1), weights)
+        exponent = -0.5 * (by_component + constant)
+        return (exponent.to(value.dtype).logsumexp(-1) - math.log(location.shape[2])).to(value.dtype)
+
+
+def _product(rows: Tensor, weights: Tensor) -> Tensor:
+    """`(S, B, 2 D)` times `(1, B or 1, K, 2 D)`, `(S, B, K)`: one product for all rows where they share the components."""
+    if weights.shape[1] == 1:
+        return rows @ weights[0, 0].mT
+    return torch.einsum("sbd,tbkd->sbk", rows, weights)
+
+
+@temper.register(NormalMixture)
+def _(d: NormalMixture, t: float) -> NormalMixture:
+    # Each component by itself: which one a draw comes from stays open.
+    return NormalMixture(d.location, d.scale * max(t, _TINY))
+
+
+@stop.register(NormalMixture)
+def _(d: NormalMixture) -> NormalMixture:
+    return NormalMixture(d.location.detach(), d.scale.detach())
