@@ -12,6 +12,7 @@ import math
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
+from torch.types import _size
 
 from vaekit.core.dispatch import stop, temper
 
@@ -46,12 +47,12 @@ class NormalMixture(Distribution):
         """The mean of the components' variances and the variance of their means."""
         return self.scale.square().mean(2) + self.location.var(2, correction=0)
 
-    def expand(self, batch_shape: tuple[int, ...], _instance: Distribution | None = None) -> "NormalMixture":
+    def expand(self, batch_shape: _size, _instance: None = None) -> "NormalMixture":
         """The same for more rows or particles."""
         shape = (*batch_shape, *self.location.shape[2:])
         return NormalMixture(self.location.expand(shape), self.scale.expand(shape))
 
-    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008
+    def sample(self, sample_shape: _size = ()) -> Tensor:
         """A component each, then a draw from it, `(*sample_shape, *batch, *event)`."""
         with torch.no_grad():
             rows = (*sample_shape, *self.batch_shape)
