@@ -18,7 +18,7 @@ import vaekit as vk
 from vaekit.evaluation.report import drawing, gather, page
 from vaekit.evaluation.report.cautions import cautions
 from vaekit.evaluation.report.gallery import correlations, differences
-from vaekit.evaluation.report.page import number
+from vaekit.evaluation.report.rendering import number
 from vaekit.faces.measuring import measured
 
 DIGITS = load_digits()

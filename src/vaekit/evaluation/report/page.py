@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
-
 from vaekit.evaluation.report.cautions import cautions
 from vaekit.evaluation.report.gallery import Gallery
+from vaekit.evaluation.report.rendering import number, rendered
 from vaekit.evaluation.report.sections import sections
 
-__all__ = ["page"]
+__all__ = ["COLOURS", "Headline", "headlines", "page"]
 
-_COLOURS = {"good": "good", "warn": "warn", "bad": "bad", "none": "plain"}
+COLOURS = {"good": "good", "warn": "warn", "bad": "bad", "none": "plain"}
 _PARTS = (
     ("likelihood", "Likelihood", "How probable held-out rows are under the model."),
     ("reconstruction", "Reconstruction", "What is left of a row after it went through the latent."),
@@ -28,7 +27,7 @@ _BESIDE = {"pca": "PCA", "floor": "floor", "ceiling": "ceiling", "sampling_error
 
 
 @dataclass(frozen=True)
-class _Headline:
+class Headline:
     """One of the few figures that come first."""
 
     name: str
@@ -69,29 +68,13 @@ def page(metrics: Mapping[str, Any], gallery: Gallery, history: Mapping[str, Any
         gallery: what is shown.
         history: what training measured, as JSON.
     """
-    here = PackageLoader("vaekit.evaluation.report", "")
-    environment = Environment(loader=here, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     verdict = metrics["verdict"]
-    return environment.get_template("page.html").render(
-        style=environment.get_template("page.css").render(), about=metrics["about"], verdict=verdict,
-        colour=_COLOURS[verdict["state"]], cautions=cautions(metrics, history), headlines=_headlines(metrics),
+    return rendered(
+        "page.html", about=metrics["about"], verdict=verdict, colour=COLOURS[verdict["state"]], cautions=cautions(metrics, history),
+        headlines=headlines(metrics),
         sections=sections(metrics, gallery, history), parts=_parts(metrics), protocol=_protocol(metrics),
         notes=history.get("notes") or [],
     )
-
-
-def number(value: float | int | None, unit: str = "") -> str:
-    """A figure as it is read: four digits or so, never more decimals than matter; a count of so many is whole."""
-    if value is None:
-        return "–"
-    if isinstance(value, int) or unit.startswith("of ") or value == 0:
-        return f"{int(value):,}"
-    size = abs(value)
-    if size >= 1000:
-        return f"{value:,.0f}"
-    if size < 0.001:
-        return f"{value:.1e}"
-    return f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 1 else f"{value:.3f}"
 
 
 def _split(value: float | int | None, unit: str) -> tuple[str, str]:
@@ -104,12 +87,16 @@ def _figures(section: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
     return {figure["name"]: figure for figure in (section or {}).get("figures") or [] if figure["value"] is not None}
 
 
-def _headlines(metrics: Mapping[str, Any]) -> list[_Headline]:
-    """At most five figures, one a question, each with what good looks like."""
+def headlines(metrics: Mapping[str, Any]) -> list[Headline]:
+    """At most five figures, one a question, each with what good looks like.
+
+    Arguments:
+        metrics: what `evaluate` measured.
+    """
     likelihood, latent = _figures(metrics["likelihood"]), _figures(metrics["latent"])
     representation, samples = _figures(metrics["representation"]), _figures(metrics["samples"])
     plain = _figures((metrics["baseline"] or {}).get("reconstruction"))
-    found: list[_Headline] = []
+    found: list[Headline] = []
     if "bits per dimension" in likelihood:
         found.append(_headline(likelihood["bits per dimension"], "lower is better; compare models of the same data"))
     for name, rebuilt in list(_figures(metrics["reconstruction"]).items())[:1]:
@@ -128,9 +115,9 @@ def _headlines(metrics: Mapping[str, Any]) -> list[_Headline]:
     return found
 
 
-def _headline(figure: Mapping[str, Any], good: str) -> _Headline:
+def _headline(figure: Mapping[str, Any], good: str) -> Headline:
     unit = "" if figure["unit"] in ("1", "share") else figure["unit"]
-    return _Headline(figure["name"], number(figure["value"], figure["unit"]), unit, good)
+    return Headline(figure["name"], number(figure["value"], figure["unit"]), unit, good)
 
 
 def _parts(metrics: Mapping[str, Any]) -> list[_Part]:
