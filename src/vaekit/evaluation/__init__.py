@@ -1,5 +1,6 @@
 """Measures of a system. Nothing here trains a model: what needs a trained one is given it."""
 
+from vaekit.evaluation.distance import frechet_distance, kernel_distance
 from vaekit.evaluation.evaluate import evaluate
 from vaekit.evaluation.latent import Latents, measure_latents
 from vaekit.evaluation.likelihood import Likelihood, importance_nll
@@ -10,6 +11,6 @@ from vaekit.evaluation.samples import measure_samples
 from vaekit.evaluation.verdict import Verdict, verdict
 
 __all__ = [
-    "Latents", "Likelihood", "Tried", "Verdict", "evaluate", "importance_nll", "measure_latents", "measure_reconstruction",
-    "measure_representation", "measure_samples", "verdict",
+    "Latents", "Likelihood", "Tried", "Verdict", "evaluate", "frechet_distance", "importance_nll", "kernel_distance",
+    "measure_latents", "measure_reconstruction", "measure_representation", "measure_samples", "verdict",
 ]
