@@ -194,6 +194,15 @@ def test_set_reaches_recipe_data_and_training(vae, tmp_path):
     assert (settings["batch"], settings["seed"], settings["epochs"], system["data"]["validation"]) == (32, 5, 2, 0.2)
 
 
+def test_recipes_are_trained_and_set_side_by_side(vae, tmp_path):
+    IRIS.data.to_csv(tmp_path / "iris.csv", index=False)
+    outcome = vae.done("compare", "--recipes", "vae,autoencoder", "iris.csv", *QUICK[:-1], "--particles", 5)
+    page = tmp_path / "runs" / "iris-comparison" / "comparison.html"
+    assert "mean squared error" in outcome.out and "comparison.html" in outcome.out and "autoencoder" in page.read_text()
+    again = vae.done("compare", page.parent / "vae", page.parent / "autoencoder", "--particles", 5, "--json")
+    assert json.loads(again.out)["runs"] == ["vae", "autoencoder"]
+
+
 @pytest.mark.parametrize("recipe", ["autoencoder", "beta_vae", "annealed_vae", "miwae", "denoising_vae", "factor_vae"])
 def test_every_recipe_fits_and_is_described(vae, tmp_path, recipe):
     data = write(tmp_path, "csv")
@@ -225,7 +234,7 @@ def test_all_that_can_be_set_is_told(vae, recipe):
 
 def test_help_and_version(vae):
     text = vae.done("--help").out
-    verbs = "fit evaluate generate reconstruct encode score interpolate traverse denoise recipes describe".split()
+    verbs = "fit evaluate compare generate reconstruct encode score interpolate traverse denoise recipes describe".split()
     for verb in verbs:
         told = vae.done(verb, "--help").out
         assert verb in text and "Usage: vae" in told and "[[" not in told

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["CLASSES", "bars", "curves", "heat", "histogram", "scatter", "sheet"]
+__all__ = ["CLASSES", "bars", "curves", "heat", "histogram", "many", "scatter", "sheet"]
 
 _INK, _RULE, _ACCENT, _SECOND = "#010203", "#040506", "#070809", "#0a0b0c"
 _VARIABLES = {_INK: "var(--ink)", _RULE: "var(--rule)", _ACCENT: "var(--accent)", _SECOND: "var(--second)"}
@@ -71,6 +71,28 @@ def curves(
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=most is not None))
         if len(lines) > 1:
             axes.legend(loc="best")
+        return _svg(figure)
+
+
+def many(title: str, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], across: str, up: str) -> str:
+    """A line for each of several models, as wide as the page, as SVG.
+
+    Arguments:
+        title: what is drawn.
+        lines: name -> (x, y).
+        across: name of the x axis.
+        up: unit of the y axis.
+    """
+    with rc_context(_STYLE):  # type: ignore[arg-type]
+        figure, axes = _canvas(9.0, 3.4)
+        for place, (name, (x, y)) in enumerate(lines.items()):
+            style = ("-", "--", ":")[place // len(CLASSES) % 3]
+            axes.plot(x, y, style, color=CLASSES[place % len(CLASSES)], label="\u200b" + name)
+        _reach(axes, np.concatenate([np.asarray(y, float) for _, y in lines.values()]))
+        axes.set_title(title)
+        axes.set_xlabel(across)
+        axes.set_ylabel(up)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return _svg(figure)
 
 

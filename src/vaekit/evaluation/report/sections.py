@@ -10,7 +10,7 @@ import numpy as np
 from vaekit.evaluation.report import captions, drawing
 from vaekit.evaluation.report.gallery import Gallery, Sheet, correlations, differences, words
 
-__all__ = ["Picture", "Rows", "Section", "sections"]
+__all__ = ["Picture", "Rows", "Section", "pictured", "sections"]
 
 _COLUMNS, _HISTOGRAMS, _CORRELATED, _MARGINS = 8, 9, 60, 6
 
@@ -135,8 +135,20 @@ def _images(gallery: Gallery, rates: list[float]) -> list[Section]:
 
 
 def _sheet(gallery: Gallery, sheet: Sheet, alt: str, title: str = "") -> Picture:
-    address, width = drawing.sheet(sheet.images, gallery.limits)
-    labels = sheet.labels if any(sheet.labels) else ()
+    return pictured(sheet.images, gallery.limits, alt, title, sheet.labels if any(sheet.labels) else ())
+
+
+def pictured(images: np.ndarray, limits: tuple[float, float], alt: str, title: str = "", labels: tuple[str, ...] = ()) -> Picture:
+    """A sheet of images as a picture of the page.
+
+    Arguments:
+        images: `(rows, columns, height, width, channels)`, raw values.
+        limits: the darkest and the brightest.
+        alt: what it shows.
+        title: above it.
+        labels: beside its rows.
+    """
+    address, width = drawing.sheet(images, limits)
     return Picture(alt, address=address, width=round(1.5 * width), title=title, labels=labels)
 
 

@@ -129,6 +129,41 @@ def evaluate(
     _told("fitting.evaluate", json, run, data, out, particles, seed, quiet=json)
 
 
+@app.command(rich_help_panel=_LEARN)
+def compare(
+    subjects: Annotated[
+        list[str], Argument(metavar="RUN...|DATA", help="Folders of finished runs; with --recipes, the data.", show_default=False)
+    ],
+    recipes: Annotated[
+        str | None, Option("--recipes", metavar="NAME,NAME", help="Train these on DATA first, each in OUT/NAME.", show_default=False)
+    ] = None,
+    out: Annotated[Path | None, Option("--out", "-o", help="Folder of comparison.html.", show_default="beside the runs")] = None,
+    data: Annotated[str | None, Option("--data", help="Rows to measure on.", show_default="those held out")] = None,
+    options: Annotated[
+        list[str] | None, Option("--set", "-s", metavar="KEY=VALUE", help="An option of all; NAME.KEY=VALUE of one.", show_default=False)
+    ] = None,
+    epochs: Annotated[int | None, Option("--epochs", help="Passes over the training rows, each.", show_default=False)] = None,
+    minutes: Annotated[float | None, Option("--minutes", help="Time to train, each.", show_default=False)] = None,
+    labels: Annotated[
+        str | None, Option("--labels", metavar="COLUMN|FILE", help="Classes to measure with.", show_default=False)
+    ] = None,
+    condition: Annotated[
+        list[str] | None, Option("--condition", "-c", metavar="COLUMN|FILE|label", help="What all are told.", show_default=False)
+    ] = None,
+    seed: Annotated[int | None, Option("--seed", help="Of every training.", show_default="0")] = None,
+    resume: Annotated[bool, Option("--resume", help="Keep the runs in OUT that are finished.")] = False,
+    particles: Annotated[int, Option("--particles", help="Importance samples a row.")] = 100,
+    json: Json = False,
+) -> None:
+    """Set several models side by side: one table and one page of pictures."""
+    settings = {"epochs": epochs, "minutes": minutes, "seed": seed}
+    told = {name: value for name, value in settings.items() if value is not None}
+    _told(
+        "comparing.compared", json, subjects, recipes, out, data, options or [], told, labels, condition or [], resume, particles,
+        quiet=json,
+    )
+
+
 @app.command(rich_help_panel=_USE)
 def generate(
     run: Run, out: Out, count: Annotated[int, Option("--count", "-n", help="How many rows.")] = 100, condition: Known = None,

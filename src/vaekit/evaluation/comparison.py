@@ -1,0 +1,93 @@
+"""Several systems on the same rows: every figure side by side, with the best of each line and what must not be compared.
+
+A figure is compared with another of the same section, name and unit alone. A density and a probability are on different scales, so nats are
+not ranked across likelihoods.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["SECTIONS", "Line", "cautions_between", "side_by_side"]
+
+SECTIONS = ("likelihood", "reconstruction", "latent", "representation", "samples")
+# Closer than this share of the best, two runs are equal.
+_TIE = 5e-4
+
+
+@dataclass(frozen=True)
+class Line:
+    """One figure of every run.
+
+    Arguments:
+        section: where it stands in the metrics.
+        name: of the figure.
+        unit: of the values.
+        better: `lower`, `higher` or `none`.
+        values: a run each; None where a run has no such figure.
+        best: places of the best values; empty where there is nothing to rank.
+    """
+
+    section: str
+    name: str
+    unit: str
+    better: str
+    values: tuple[float | None, ...]
+    best: tuple[int, ...]
+
+
+def side_by_side(found: Mapping[str, Mapping[str, Any]]) -> list[Line]:
+    """Every figure that any run has, in the order of the sections.
+
+    Arguments:
+        found: a run's name -> what `evaluate` measured of it.
+    """
+    lines = []
+    for section in SECTIONS:
+        of_runs = [{(f["name"], f["unit"]): f for f in (metrics.get(section) or {}).get("figures") or []} for metrics in found.values()]
+        for key in dict.fromkeys(key for figures in of_runs for key in figures):
+            better = next(figures[key]["better"] for figures in of_runs if key in figures)
+            values = tuple(figures[key]["value"] if key in figures else None for figures in of_runs)
+            ranked = section != "likelihood" or len(_likelihoods(found)) == 1
+            lines.append(Line(section, *key, better, values, _best(values, better) if ranked else ()))
+    return lines
+
+
+def _best(values: tuple[float | None, ...], better: str) -> tuple[int, ...]:
+    known = [value for value in values if value is not None]
+    if better == "none" or len(known) < 2:
+        return ()
+    target = min(known) if better == "lower" else max(known)
+    near = _TIE * max(abs(target), 1e-12)
+    places = tuple(i for i, value in enumerate(values) if value is not None and abs(value - target) <= near)
+    # Where all are equal, none is best.
+    return places if len(places) < len(known) else ()
+
+
+def _likelihoods(found: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    return {metrics["protocol"]["likelihood"] for metrics in found.values()}
+
+
+def cautions_between(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What a reader must know before comparing, a sentence each.
+
+    Arguments:
+        found: a run's name -> what `evaluate` measured of it.
+    """
+    told = []
+    likelihoods = sorted(_likelihoods(found))
+    if len(likelihoods) > 1:
+        names = " and ".join(name.replace("_", " ") for name in likelihoods)
+        told.append(f"The runs have different likelihoods ({names}): their nats are on different scales and are not ranked.")
+    silent = [name for name, metrics in found.items() if metrics["likelihood"].get("absent")]
+    if silent:
+        have = "has" if len(silent) == 1 else "have"
+        told.append(f"{_listed(silent)} {have} no bound on the likelihood, and so no place in those lines.")
+    known = {name for name, metrics in found.items() if metrics["protocol"].get("condition_width")}
+    if known and known != set(found):
+        told.append(f"{_listed(sorted(known))} {'is' if len(known) == 1 else 'are'} told a condition that the others must find out.")
+    return told
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
