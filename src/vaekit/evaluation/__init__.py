@@ -1,5 +1,6 @@
 """Measures of a system. Nothing here trains a model: what needs a trained one is given it."""
 
+from vaekit.evaluation.disentanglement import disentanglement, measure_agreement, measure_disentanglement
 from vaekit.evaluation.distance import frechet_distance, kernel_distance
 from vaekit.evaluation.evaluate import evaluate
 from vaekit.evaluation.latent import Latents, measure_latents
@@ -11,6 +12,7 @@ from vaekit.evaluation.samples import measure_samples
 from vaekit.evaluation.verdict import Verdict, verdict
 
 __all__ = [
-    "Latents", "Likelihood", "Tried", "Verdict", "evaluate", "frechet_distance", "importance_nll", "kernel_distance",
-    "measure_latents", "measure_reconstruction", "measure_representation", "measure_samples", "verdict",
+    "Latents", "Likelihood", "Tried", "Verdict", "disentanglement", "evaluate", "frechet_distance", "importance_nll", "kernel_distance",
+    "measure_agreement", "measure_disentanglement", "measure_latents", "measure_reconstruction", "measure_representation",
+    "measure_samples", "verdict",
 ]

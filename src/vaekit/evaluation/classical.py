@@ -1,4 +1,4 @@
-"""The classical methods that a model is read with: probes, neighbours, clusters, principal components and two-sample classifiers.
+"""The classical methods that a model is read with: probes, neighbours, clusters, components, forests and tests of two samples.
 
 The one file of this room that imports scikit-learn, and only where it is used: importing it takes as long as importing all else.
 One thread each: these problems are small, and on a busy machine threads that wait for one another make them fifty times slower.
@@ -10,7 +10,9 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-__all__ = ["cluster_scores", "linear_probe", "nearest_neighbours", "principal", "told_apart"]
+__all__ = [
+    "cluster_scores", "forest", "linear_probe", "nearest_neighbours", "one_against_rest", "principal", "thresholds", "told_apart",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -126,3 +128,66 @@ def told_apart(first: np.ndarray, second: np.ndarray, seed: int, folds: int = 3)
         name: float(roc_auc_score(which, cross_val_predict(judge, values, which, cv=split, method="predict_proba")[:, 1]))
         for name, judge in judges.items()
     }
+
+
+@_one_thread
+def forest(train: np.ndarray, labels: np.ndarray, test: np.ndarray, trees: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Importance of each feature in a random forest, `(features,)`, summing to 1 or all 0, and the classes of `test`.
+
+    An importance is the mean fall of Gini impurity. Every feature may be split on, so that one which says nothing is left alone, and a leaf
+    has 4 rows or more, so that trees do not grow into noise.
+
+    Arguments:
+        train: `(N, features)`.
+        labels: `(N,)`.
+        test: `(M, features)`.
+        trees: how many.
+        seed: of the rows that each tree sees.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+
+    grown = RandomForestClassifier(trees, max_features=None, min_samples_leaf=4, random_state=seed).fit(train, labels)
+    return grown.feature_importances_, grown.predict(test)
+
+
+@_one_thread
+def thresholds(train: np.ndarray, labels: np.ndarray, test: np.ndarray, wanted: np.ndarray) -> float:
+    """Balanced accuracy in telling classes by thresholds on one feature, one fewer than there are classes; in [0, 1].
+
+    Arguments:
+        train: `(N,)`.
+        labels: of `train`, `(N,)`.
+        test: `(M,)`.
+        wanted: classes of `test`, `(M,)`.
+    """
+    from sklearn.tree import DecisionTreeClassifier
+
+    leaves = max(len(np.unique(labels)), 2)
+    tree = DecisionTreeClassifier(max_leaf_nodes=leaves, class_weight="balanced", random_state=0).fit(train[:, None], labels)
+    guess = tree.predict(test[:, None])
+    return float(np.mean([(guess[wanted == label] == label).mean() for label in np.unique(wanted)]))
+
+
+@_one_thread
+def one_against_rest(train: np.ndarray, labels: np.ndarray, test: np.ndarray, wanted: np.ndarray) -> list[float]:
+    """Area under the ROC curve of logistic regression for each class against the rest; classes that one of the samples lacks are left out.
+
+    Arguments:
+        train: `(N, features)`.
+        labels: of `train`, `(N,)`.
+        test: `(M, features)`.
+        wanted: classes of `test`, `(M,)`.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    areas = []
+    for label in np.unique(labels):
+        known, true = labels == label, wanted == label
+        if known.all() or true.all() or not true.any():
+            continue
+        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200)).fit(train, known)
+        areas.append(float(roc_auc_score(true, probe.decision_function(test))))
+    return areas
