@@ -213,7 +213,8 @@ def page(lines: Sequence[dict[str, Any]], alike: dict[tuple[str, float], float],
         "equal width. DCI: random forests of 20 trees; DCI d, c, i = disentanglement, completeness, informativeness. SAP: R² of a line,",
         "for the shape balanced accuracy of thresholds. FactorVAE, beta-VAE: groups and pairs of 64, 5,000 of them; chance is 0.2.",
         "Predictors see 10,000 images, half of them to be measured on. UDR: rank correlations between seeds, 2,000 images. A cell is",
-        "mean ± standard deviation over runs. Distortion and rate in nats, of 2,000 images; informative = coordinates above 0.01 nats, of 10.", "",
+        "mean ± standard deviation over runs. Distortion and rate in nats, of 2,000 images;",
+        "informative = coordinates above 0.01 nats, of 10.", "",
         *table(lines, alike), "", "MIG by factor, over all strengths and seeds of a method:", "", *by_factor, "",
     ])
 
