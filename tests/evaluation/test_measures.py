@@ -11,8 +11,9 @@ from vaekit.core.system import Book, System, build
 from vaekit.evaluation import measure_reconstruction, measure_representation, measure_samples
 from vaekit.evaluation.classical import told_apart
 from vaekit.evaluation.figure import figure
+from vaekit.evaluation.neighbourhoods import neighbourhoods
 from vaekit.evaluation.reconstruction import ssim
-from vaekit.evaluation.samples import compare, neighbourhoods
+from vaekit.evaluation.samples import compare
 from vaekit.evaluation.values import kind_of, rebuilt
 from vaekit.modalities import MODALITIES
 from vaekit.recipes import RECIPES

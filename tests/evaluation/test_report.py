@@ -215,6 +215,12 @@ def told(rows=500, auc=0.6, probe=0.9, width=0):
     }
 
 
+def with_repeats(p: float):
+    made = told()
+    made["samples"]["figures"].append({"name": "repeated training rows", "value": 0.12, "expected": 0.01, "p_value": p})
+    return made
+
+
 def course(losses):
     return {"validations": [{"stage": 0, "held_out": {"loss": loss}} for loss in losses]}
 
@@ -226,7 +232,8 @@ LEVEL = [9, 5, 4, 3, 2.5, 2.2, 2.1, 2.05, 2.02, 2.0, 2.0, 2.0]
     (told(), LEVEL, None), (told(auc=0.97), LEVEL, "do not use them in place of real rows"), (told(probe=0.8), LEVEL, "less of the labels"),
     (told(probe=0.8, width=3), LEVEL, None), (told(rows=18), LEVEL, "Only 18 rows"), (told(), [9, 8, 7, 6, 5, 4, 3, 2], "still falling"),
     (told(), [9, 5, 4, 3, 2, 2, 2.5, 3], "rose again"), (told(), [9, 2.3, 2.2, 2.1, 2, 2, 2.02, 2.04], None),
-    (told(), [2.0] * 12, None), (told(), [3, 2], None),
+    (told(), [2.0] * 12, None), (told(), [3, 2], None), (with_repeats(0.02), LEVEL, None),
+    (with_repeats(1e-5), LEVEL, "12% of the drawn rows lie as close to one training row as 1% of held-out rows do (p = 1e-05)"),
 ])
 def test_a_person_is_told_what_to_mind_and_nothing_else(metrics, losses, words):
     found = cautions(metrics, course(losses))

@@ -3,8 +3,10 @@
 from vaekit.evaluation.disentanglement import disentanglement, measure_agreement, measure_disentanglement
 from vaekit.evaluation.distance import frechet_distance, kernel_distance
 from vaekit.evaluation.evaluate import evaluate
+from vaekit.evaluation.extractor import Extractor, digest_of
 from vaekit.evaluation.latent import Latents, measure_latents
 from vaekit.evaluation.likelihood import Likelihood, importance_nll
+from vaekit.evaluation.memorisation import Memorisation, memorisation
 from vaekit.evaluation.reconstruction import measure_reconstruction
 from vaekit.evaluation.remedy import Tried
 from vaekit.evaluation.representation import measure_representation
@@ -12,7 +14,7 @@ from vaekit.evaluation.samples import measure_samples
 from vaekit.evaluation.verdict import Verdict, verdict
 
 __all__ = [
-    "Latents", "Likelihood", "Tried", "Verdict", "disentanglement", "evaluate", "frechet_distance", "importance_nll", "kernel_distance",
-    "measure_agreement", "measure_disentanglement", "measure_latents", "measure_reconstruction", "measure_representation",
-    "measure_samples", "verdict",
+    "Extractor", "Latents", "Likelihood", "Memorisation", "Tried", "Verdict", "digest_of", "disentanglement", "evaluate",
+    "frechet_distance", "importance_nll", "kernel_distance", "measure_agreement", "measure_disentanglement", "measure_latents",
+    "measure_reconstruction", "measure_representation", "measure_samples", "memorisation", "verdict",
 ]

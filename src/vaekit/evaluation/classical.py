@@ -11,14 +11,17 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 
 __all__ = [
-    "cluster_scores", "forest", "linear_probe", "nearest_neighbours", "one_against_rest", "principal", "thresholds", "told_apart",
+    "cluster_scores", "forest", "linear_probe", "nearest_neighbours", "one_against_rest", "one_thread", "principal", "thresholds",
+    "told_apart",
 ]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _one_thread(work: Callable[P, R]) -> Callable[P, R]:
+def one_thread(work: Callable[P, R]) -> Callable[P, R]:
+    """The same work on one thread of the numerical libraries."""
+
     @wraps(work)
     def alone(*args: P.args, **kwargs: P.kwargs) -> R:
         from threadpoolctl import threadpool_limits
@@ -29,7 +32,7 @@ def _one_thread(work: Callable[P, R]) -> Callable[P, R]:
     return alone
 
 
-@_one_thread
+@one_thread
 def linear_probe(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Classes of `test` by logistic regression on standardised features.
 
@@ -45,7 +48,7 @@ def linear_probe(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(train, labels).predict(test)
 
 
-@_one_thread
+@one_thread
 def nearest_neighbours(train: np.ndarray, labels: np.ndarray, test: np.ndarray, k: int) -> np.ndarray:
     """Classes of `test` by the majority of the k nearest rows of `train`.
 
@@ -60,7 +63,7 @@ def nearest_neighbours(train: np.ndarray, labels: np.ndarray, test: np.ndarray, 
     return KNeighborsClassifier(k).fit(train, labels).predict(test)
 
 
-@_one_thread
+@one_thread
 def cluster_scores(train: np.ndarray, test: np.ndarray, labels: np.ndarray, clusters: int, seed: int) -> tuple[float, float]:
     """Normalised mutual information and adjusted Rand index between k-means clusters, fitted to `train`, and the classes of `test`.
 
@@ -78,7 +81,7 @@ def cluster_scores(train: np.ndarray, test: np.ndarray, labels: np.ndarray, clus
     return float(normalized_mutual_info_score(labels, found)), float(adjusted_rand_score(labels, found))
 
 
-@_one_thread
+@one_thread
 def principal(train: np.ndarray, width: int, seed: int, *others: np.ndarray) -> list[np.ndarray]:
     """`train` and others on the first principal components of `train`, as many as there can be up to `width`.
 
@@ -94,7 +97,7 @@ def principal(train: np.ndarray, width: int, seed: int, *others: np.ndarray) -> 
     return [fitted.transform(values) for values in (train, *others)]
 
 
-@_one_thread
+@one_thread
 def told_apart(first: np.ndarray, second: np.ndarray, seed: int, folds: int = 3) -> dict[str, float]:
     """How well classifiers tell two samples apart: the area under the ROC curve of cross-validated predictions; 1/2 = not at all.
 
@@ -130,7 +133,7 @@ def told_apart(first: np.ndarray, second: np.ndarray, seed: int, folds: int = 3)
     }
 
 
-@_one_thread
+@one_thread
 def forest(train: np.ndarray, labels: np.ndarray, test: np.ndarray, trees: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Importance of each feature in a random forest, `(features,)`, summing to 1 or all 0, and the classes of `test`.
 
@@ -150,7 +153,7 @@ def forest(train: np.ndarray, labels: np.ndarray, test: np.ndarray, trees: int, 
     return grown.feature_importances_, grown.predict(test)
 
 
-@_one_thread
+@one_thread
 def thresholds(train: np.ndarray, labels: np.ndarray, test: np.ndarray, wanted: np.ndarray) -> float:
     """Balanced accuracy in telling classes by thresholds on one feature, one fewer than there are classes; in [0, 1].
 
@@ -168,7 +171,7 @@ def thresholds(train: np.ndarray, labels: np.ndarray, test: np.ndarray, wanted: 
     return float(np.mean([(guess[wanted == label] == label).mean() for label in np.unique(wanted)]))
 
 
-@_one_thread
+@one_thread
 def one_against_rest(train: np.ndarray, labels: np.ndarray, test: np.ndarray, wanted: np.ndarray) -> list[float]:
     """Area under the ROC curve of logistic regression for each class against the rest; classes that one of the samples lacks are left out.
 

@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vaekit.core.choose import centre
 from vaekit.core.errors import InputError
 from vaekit.core.system import System
+from vaekit.evaluation.extractor import Extractor
 from vaekit.evaluation.figure import finite
 from vaekit.evaluation.latent import Latents, measure_latents
 from vaekit.evaluation.likelihood import importance_nll
@@ -32,14 +33,14 @@ from vaekit.evaluation.values import take
 from vaekit.evaluation.verdict import verdict
 from vaekit.tasks.walk import Progress, Rows, at_rest, count, has_density, silent
 
-__all__ = ["affordable", "evaluate"]
+__all__ = ["affordable", "evaluate", "operations"]
 
 _OPERATIONS, _FEWEST = 2 * 10**12, 50
 
 
 def evaluate(
     system: System, train_rows: Rows, test_rows: Rows, baseline: System | None = None, seed: int = 0, particles: int = 100,
-    rows: int = 1000, progress: Progress = silent, tried: Tried | None = None,
+    rows: int = 1000, progress: Progress = silent, tried: Tried | None = None, extractor: Extractor | None = None,
 ) -> dict[str, Any]:
     """Measure a fitted system on held-out rows.
 
@@ -53,6 +54,7 @@ def evaluate(
         rows: at most so many held-out rows a measure, and fewer for the likelihood of a large network; each figure says how many.
         progress: told what is being measured, and how much of it is done.
         tried: what the system was trained with, for a remedy that fits it; None = unknown.
+        extractor: a network, trained on other tasks of the same data, whose features samples are compared by; None = values themselves.
 
     Raises:
         InputError: where fewer than two rows are held out.
@@ -67,7 +69,7 @@ def evaluate(
         weighed = take(held, affordable(system, particles), seed)
         scored["figures"] = importance_nll(system, weighed, particles, seed, progress=progress).figures()
         progress("samples", 0, 1)
-        samples = measure_samples(system, train_rows, held, seed, rows)
+        samples = measure_samples(system, train_rows, held, seed, rows, extractor)
     else:
         scored["absent"] = "the code is a point without a density: there is no bound on the likelihood"
         samples["absent"] = "the code is a point without a density: there is no prior to draw samples from"
@@ -92,6 +94,17 @@ def evaluate(
     }
 
 
+def operations(system: System) -> int:
+    """Floating-point operations of one row's way through a model, forward.
+
+    Arguments:
+        system: whose walk is counted.
+    """
+    with at_rest(system) as device, FlopCounterMode(display=False) as counter:
+        _ = system.model(system.modality.example(1).to(device), centre()).likelihood
+    return max(counter.get_total_flops(), 1)
+
+
 def affordable(system: System, particles: int) -> int:
     """How many rows importance sampling can afford: a number that depends on the networks alone, not on the machine.
 
@@ -99,9 +112,7 @@ def affordable(system: System, particles: int) -> int:
         system: whose walk is counted.
         particles: a row.
     """
-    with at_rest(system) as device, FlopCounterMode(display=False) as counter:
-        _ = system.model(system.modality.example(1).to(device), centre()).likelihood
-    return max(_OPERATIONS // (particles * max(counter.get_total_flops(), 1)), _FEWEST)
+    return max(_OPERATIONS // (particles * operations(system)), _FEWEST)
 
 
 def _quality(system: System, train_rows: Rows, held: Rows, seed: int) -> dict[str, Any]:

@@ -22,10 +22,12 @@ from vaekit.core.schedule import NonNegativeWeight
 from vaekit.core.system import System
 from vaekit.evaluation import Tried, evaluate
 from vaekit.evaluation.report import Gallery, gather, page
+from vaekit.faces.extractors import own_extractor
 from vaekit.faces.options import BOOK, of_recipe
 from vaekit.faces.origin import held_out
 from vaekit.faces.preparing import Arguments, Parts, seeded
 from vaekit.operations.store import write_json
+from vaekit.tasks.walk import has_density
 from vaekit.training import History, Settings
 from vaekit.training import fit as run_training
 
@@ -79,7 +81,10 @@ def measured(
     def counted(doing: str, done: int, total: int) -> None:
         tell(f"measuring: {doing}", done / total)
 
-    metrics = evaluate(fitted.system, parts.train, test, plain, seed, particles, progress=counted, tried=tried(fitted))
+    judge = own_extractor(fitted.system, parts.train, tell) if has_density(fitted.system) else None
+    metrics = evaluate(
+        fitted.system, parts.train, test, plain, seed, particles, progress=counted, tried=tried(fitted), extractor=judge
+    )
     metrics["protocol"]["baseline"] = words
     metrics["about"] = _about(fitted, test, data, words)
     rates = metrics["latent"]["dimensions"].get("kl")

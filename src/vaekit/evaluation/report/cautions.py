@@ -6,6 +6,8 @@ The verdict speaks of the latent alone; a healthy latent does not make samples g
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vaekit.evaluation.memorisation import ALARM
+
 __all__ = ["cautions"]
 
 # Judgements, not measurements: where a reader would want to be told.
@@ -21,7 +23,7 @@ def cautions(metrics: Mapping[str, Any], history: Mapping[str, Any]) -> list[str
         metrics: what `evaluate` measured.
         history: what training measured, as JSON.
     """
-    found = [_samples(metrics), _training(history.get("validations") or []), _labels(metrics), _rows(metrics)]
+    found = [_repeated(metrics), _samples(metrics), _training(history.get("validations") or []), _labels(metrics), _rows(metrics)]
     return [sentence for sentence in found if sentence]
 
 
@@ -29,6 +31,16 @@ def _value(section: Mapping[str, Any] | None, start: str, key: str = "value") ->
     """The first figure of a section whose name begins so."""
     figures = (section or {}).get("figures") or []
     return next((figure.get(key) for figure in figures if figure["name"].startswith(start)), None)
+
+
+def _repeated(metrics: Mapping[str, Any]) -> str:
+    share, p, expected = (_value(metrics["samples"], "repeated", key) for key in ("value", "p_value", "expected"))
+    if share is None or p is None or p >= ALARM:
+        return ""
+    return (
+        f"{share:.0%} of the drawn rows lie as close to one training row as {expected:.0%} of held-out rows do (p = {p:.1g}): the model "
+        "may give training rows back, so do not take its rows for new ones, least of all where the data is private."
+    )
 
 
 def _samples(metrics: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vaekit.evaluation.report import captions
 from vaekit.evaluation.report.cautions import cautions
 from vaekit.evaluation.report.gallery import Gallery
 from vaekit.evaluation.report.rendering import number, rendered
@@ -20,10 +21,12 @@ _PARTS = (
     ("reconstruction", "Reconstruction", "What is left of a row after it went through the latent."),
     ("latent", "Latent space", "How much the latent carries, and whether rows lie where the prior does."),
     ("representation", "Representation", "What the latent knows of the labels, which it was measured with."),
-    ("samples", "Samples", "How rows drawn from the model compare with held-out rows."),
+    ("samples", "Samples", captions.MEASURED_SAMPLES),
 )
 _ARROWS = {"lower": "lower is better", "higher": "higher is better", "none": ""}
-_BESIDE = {"pca": "PCA", "floor": "floor", "ceiling": "ceiling", "sampling_error": "sampling error"}
+_BESIDE = {
+    "pca": "PCA", "ceiling": "real rows", "floor": "floor", "sampling_error": "sampling error", "expected": "by chance", "p_value": "p",
+}
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,9 @@ def _parts(metrics: Mapping[str, Any]) -> list[_Part]:
 def _row(figure: Mapping[str, Any], other: Mapping[str, Any] | None) -> _Row:
     error = figure.get("standard_error")
     beside = [f"± {number(error)}"] if error is not None else []
-    beside += [f"{word} {number(figure[key])}" for key, word in _BESIDE.items() if figure.get(key) is not None]
+    # Where real rows stand beside a figure, its floor is that of rows whose values were shuffled.
+    words = {**_BESIDE, "floor": "shuffled rows"} if figure.get("ceiling") is not None else _BESIDE
+    beside += [f"{word} {number(figure[key])}" for key, word in words.items() if figure.get(key) is not None]
     protocol = f"{figure['protocol']}; N = {figure['n']:,}, seed {figure['seed']}"
     return _Row(
         figure["name"], _split(figure["value"], figure["unit"]), "" if figure["unit"] == "1" else figure["unit"], figure["better"],
