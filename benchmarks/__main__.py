@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
-_SHARED = {"__main__", "record"}
+_SHARED = {"__main__", "judge", "record"}
 
 
 def benchmarks() -> dict[str, str]:
