@@ -26,7 +26,7 @@ from vaekit.training.measure import measure
 # Enough to move what is watched in a few steps.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "annealed_vae": {"capacity": 2.0, "gamma": 5.0}, "iwae": {"particles": 3}, "miwae": {"particles": 2, "groups": 2},
-    "ciwae": {"particles": 3}, "factor_vae": {"critic": (16,)}, "vamp_vae": {"pseudo_inputs": 7},
+    "ciwae": {"particles": 3}, "factor_vae": {"critic": (16,)}, "vamp_vae": {"pseudo_inputs": 7}, "aae": {"critic": (16,)},
 }
 CONDITIONED = {"cvae"}
 PAIRS = [(recipe, data, condition) for recipe, data in product(RECIPES, DATA) for condition in (False, True)[recipe in CONDITIONED :]]
@@ -94,7 +94,7 @@ def test_with_beta_of_one_a_recipe_is_the_vae_to_the_bit(recipe):
     ("recipe", "data"),
     [
         ("vae", "real"), ("vae", "convolved"), ("iwae", "gaps"), ("iwae", "dynamic"), ("annealed_vae", "counts"), ("beta_tc_vae", "grey"),
-        ("info_vae", "real"),
+        ("info_vae", "real"), ("vae_gan", "gaps"), ("aae", "codes"),
     ],
 )
 def test_the_step_can_be_traced_whole(recipe, data):
@@ -110,7 +110,8 @@ def test_the_step_can_be_traced_whole(recipe, data):
         for run in (step, compiled):
             torch.manual_seed(5)
             step.zero_grad()
-            loss = run(batch)[0]
+            loss, opponent, *_ = run(batch)
+            loss = loss if opponent is None else loss + opponent
             loss.backward()
             found.append([loss.detach(), *(p.grad.clone() for p in step.parameters())])
         torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-4)

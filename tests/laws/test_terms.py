@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from systems import held_out, made
+from systems import held_out, made, modality_of
 from torch import Tensor, nn
 from torch.distributions import Independent
 
@@ -18,7 +18,7 @@ from vaekit.core.conditional import Neural
 from vaekit.core.dispatch import from_noise, soft
 from vaekit.core.errors import InputError
 from vaekit.core.noise import RowNoise
-from vaekit.core.objective import Needs, Objective, Step, Term
+from vaekit.core.objective import Needs, Objective, Step, Term, cut_off
 from vaekit.core.schedule import Linear
 from vaekit.core.trace import Site, Trace
 from vaekit.models import VAE
@@ -26,9 +26,12 @@ from vaekit.parts.likelihoods import LIKELIHOODS
 from vaekit.parts.networks import MLP, Scaled, VectorReader, VectorWriter
 from vaekit.parts.objectives import (
     KL,
+    Adversary,
     CovariancePenalty,
     CriticTotalCorrelation,
+    FeatureReconstruction,
     ImportanceBound,
+    LatentAdversary,
     MeanDiscrepancy,
     Reconstruction,
     TotalCorrelation,
@@ -56,6 +59,10 @@ class Critic(Term):
         return real + nn.functional.softplus(self.network(soft(trace.fantasy)).squeeze(-1))[0]
 
 
+def adversary(weight=1.0) -> Adversary:
+    return Adversary(modality_of("real").critic((8,)), weight=weight)
+
+
 TERMS: dict[str, Callable[..., Term]] = {
     "reconstruction": Reconstruction,
     "kl": KL,
@@ -73,6 +80,9 @@ TERMS: dict[str, Callable[..., Term]] = {
     "covariance_of_aggregate": partial(CovariancePenalty, of_aggregate),
     "discrepancy": MeanDiscrepancy,
     "rbf_discrepancy": partial(MeanDiscrepancy, "rbf"),
+    "adversary": adversary,
+    "features": lambda weight=1.0: FeatureReconstruction(adversary(), weight),
+    "latent_adversary": partial(LatentAdversary, 3, hidden=(8,)),
 }
 every = pytest.mark.parametrize("term", TERMS.values(), ids=TERMS)
 
@@ -86,7 +96,7 @@ def walked(system, particles: int = 3, **fields) -> Trace:
     model, feed = system
     batch = replace(held_out(feed), **fields)
     torch.manual_seed(0)
-    return model.model(batch, from_posterior(particles, RowNoise(batch.x)), fantasies=True)
+    return cut_off(model.model, model.model(batch, from_posterior(particles, RowNoise(batch.x)), fantasies=True))
 
 
 @every

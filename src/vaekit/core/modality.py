@@ -102,8 +102,13 @@ class Modality(ABC):
         """The up and down paths of a hierarchy."""
         raise InputError(f"modality '{self.name}' has no pyramid: hierarchical recipes are not defined on it")
 
-    def critic(self) -> nn.Module:
-        """A network from values to one number, for adversarial terms."""
+    def critic(self, widths: tuple[int, ...] = (), **arguments: Any) -> nn.Module:
+        """A network that judges rows, for adversarial terms: `embed` or `embed_soft`, then `forward(h, condition) -> (features, logit)`.
+
+        Arguments:
+            widths: of its layers; empty = those of the reader.
+            arguments: sizes of the reader's network.
+        """
         raise InputError(f"modality '{self.name}' has no critic: adversarial recipes are not defined on it")
 
     @property

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from vaekit.core.batch import Batch
-from vaekit.core.choose import from_posterior
+from vaekit.core.choose import fixed, from_posterior, from_prior
 from vaekit.core.dispatch import stop
 from vaekit.core.learned import LearnsFromData
+from vaekit.core.noise import Noise
 from vaekit.core.schedule import Weight, schedule
 from vaekit.core.trace import LatentModel, Site, Trace
 
-__all__ = ["Needs", "Objective", "Step", "Term"]
+__all__ = ["Needs", "Objective", "Step", "Term", "cut_off"]
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,14 @@ class Needs:
         fantasies: whether draws from the prior are decoded; an objective takes any.
         alone: whether no other term may read the walk, because this one changes what flows back through the latents.
         rates: whether each site's KL, and with it the bound, is read beside the terms; an objective reads them where all terms allow it.
+        cut: whether the same latents are decoded once more, with no gradient back to them; an objective takes any.
     """
 
     particles: int = 1
     fantasies: bool = False
     alone: bool = False
     rates: bool = True
+    cut: bool = False
 
 
 class Term(nn.Module):
@@ -59,6 +62,10 @@ class Term(nn.Module):
     def forward(self, trace: Trace) -> Tensor:
         """The term, `(S, B)`, `(B,)` or `()`, nats; `()` uses statistics of the batch, per rank."""
         raise NotImplementedError
+
+    def readings(self, trace: Trace) -> Mapping[str, Tensor]:
+        """What else is to be read of a walk beside the term, such as how a critic judges: name -> `(S, B)`, `(B,)` or `()`."""
+        return {}
 
     def opponent(self, trace: Trace) -> Tensor | None:
         """What the term's own network pays, from a trace without gradients; None = it has no network."""
@@ -98,17 +105,19 @@ class Objective(nn.Module):
     def needs(self) -> Needs:
         """What all terms together ask of the walk."""
         needs = [term.needs for term in self.terms]
-        particles = max(n.particles for n in needs)
-        return Needs(particles, any(n.fantasies for n in needs), any(n.alone for n in needs), all(n.rates for n in needs))
+        some = {name: any(getattr(n, name) for n in needs) for name in ("fantasies", "alone", "cut")}
+        return Needs(max(n.particles for n in needs), rates=all(n.rates for n in needs), **some)
 
     def forward(self, trace: Trace) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss, (), and the readings: each term's unweighted mean and each site's KL, detached."""
+        """The loss, (), and the readings: each term's unweighted mean, what else it reads, and each site's KL, detached."""
         readings: dict[str, Tensor] = {}
         weighted = []
         for term in self.terms:
             value = self.reduce(term(trace), trace)
             readings[term.name] = value.detach()
             weighted.append(term.schedule(term.progress) * value)
+        for term in self.terms:
+            readings.update({name: self.reduce(value.detach(), trace) for name, value in term.readings(trace).items()})
         for name, site in trace.sites.items():
             if site.random and self.needs.rates:
                 readings[f"kl.{name}"] = self.reduce(site.kl().detach(), trace)
@@ -148,10 +157,16 @@ class Step(nn.Module):
         # A frozen part is in eval mode: its buffers stay as its weights do.
         self.learners = {name: m for name, m in self.named_modules() if m.training and isinstance(m, LearnsFromData)}
 
-    def walk(self, batch: Batch) -> Trace:
-        """The walk that the objective asks for."""
+    def walk(self, batch: Batch, noise: Noise | None = None) -> Trace:
+        """The walk that the objective asks for.
+
+        Arguments:
+            batch: rows to explain.
+            noise: uniforms that the latents are drawn from; None = torch's own generator.
+        """
         needs = self.objective.needs
-        return self.model(batch, from_posterior(needs.particles), fantasies=needs.fantasies)
+        trace = self.model(batch, from_posterior(needs.particles, noise), fantasies=needs.fantasies)
+        return cut_off(self.model, trace) if needs.cut else trace
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor | None, dict[str, Tensor], dict[str, Tensor]]:
         """The loss (), the opponent's loss () or None, the readings, and what the learners observed."""
@@ -167,7 +182,15 @@ class Step(nn.Module):
             return loss, None, readings
         constants: Mapping[str, Tensor] = {n: p.detach() for n, p in self.objective.named_parameters()}
         loss, readings = functional_call(self.objective, constants, (trace,))  # type: ignore[arg-type]
-        return loss, self.objective.opponent(without_gradient(trace)), readings
+        opponent = self.objective.opponent(without_gradient(trace))
+        return loss, opponent, readings if opponent is None else {**readings, "opponent": opponent.detach()}
+
+
+def cut_off(model: LatentModel, trace: Trace) -> Trace:
+    """The same trace with its latents decoded once more, so that what a decoder pays there does not reach who decided them."""
+    latents = fixed({name: site.z.detach() for name, site in trace.sites.items()}, from_prior())
+    again = model(trace.batch.without_x(), latents).likelihood
+    return Trace(trace.batch, trace.sites, trace.decode, trace.weight, trace.fantasy, again)
 
 
 def without_gradient(trace: Trace) -> Trace:
@@ -176,6 +199,6 @@ def without_gradient(trace: Trace) -> Trace:
         n: Site(s.z.detach(), *(None if d is None else stop(d) for d in (s.prior, s.posterior, s.belief)))  # type: ignore[arg-type]
         for n, s in trace.sites.items()
     }
-    fantasy = None if trace.fantasy is None else stop(trace.fantasy)
+    fantasy, cut = (None if d is None else stop(d) for d in (trace.fantasy, trace.cut))
     weight = None if trace.weight is None else trace.weight.detach()
-    return Trace(trace.batch, sites, lambda: stop(trace.likelihood), weight, fantasy)
+    return Trace(trace.batch, sites, lambda: stop(trace.likelihood), weight, fantasy, cut)

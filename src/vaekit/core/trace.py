@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -20,6 +20,9 @@ from vaekit.core.batch import Batch
 from vaekit.core.choose import Chooser
 
 __all__ = ["LatentModel", "Site", "Trace", "over_event"]
+
+
+Found = TypeVar("Found")
 
 
 def over_event(values: Tensor) -> Tensor:
@@ -98,6 +101,7 @@ class Trace:
         decode: makes the likelihood; called once, when it is first asked for.
         weight: weight of each particle, `(S, B)`, sums to one over S; None = 1/S.
         fantasy: the likelihood of draws from the prior, where a term needed them.
+        cut: the likelihood of the same latents, through which no gradient reaches them, where a term needed it.
     """
 
     batch: Batch
@@ -105,14 +109,19 @@ class Trace:
     decode: Callable[[], Distribution] = field(repr=False)
     weight: Tensor | None = None
     fantasy: Distribution | None = None
+    cut: Distribution | None = None
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def likelihood(self) -> Distribution:
         """p(x|z, c), batch shape `(S, B, *event)`: one element a value."""
-        if "likelihood" not in self._kept:
-            self._kept["likelihood"] = self.decode()
-        return self._kept["likelihood"]
+        return self.once("likelihood", self.decode)
+
+    def once(self, name: str, make: Callable[[], Found]) -> Found:
+        """What is worked out once for this walk, and kept under this name for those that ask again."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        return self._kept[name]
 
     @property
     def log_likelihood(self) -> Tensor:

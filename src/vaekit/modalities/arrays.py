@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from vaekit.modalities.architecture import Architecture
 from vaekit.modalities.conditions import Conditions, check_conditions
 from vaekit.parts.likelihoods import LIKELIHOODS, Likelihood
 from vaekit.parts.likelihoods.choice import Chosen, Facts, Kind, arguments_for, check, choose, facts, made
-from vaekit.parts.networks import OwnReader, OwnWriter
+from vaekit.parts.networks import Critic, OwnReader, OwnWriter
 
 __all__ = ["ArrayModality"]
 
@@ -243,6 +244,29 @@ class ArrayModality(Modality):
                 f"give likelihood={name!r} when the data is opened"
             )
         return name, {**inherited, **asked}
+
+    def critic(self, widths: tuple[int, ...] = (), **arguments: Any) -> Critic:
+        """A judge of rows: a reader of its own with a logit above it; a convolution keeps its grid and has no residual blocks.
+
+        Arguments:
+            widths: of its layers, or of its convolution's levels; empty = those of the reader.
+            arguments: of `Architecture`.
+
+        Raises:
+            InputError: where rows have no values to judge.
+        """
+        if not np.prod(self.event, dtype=int):
+            raise InputError(f"a critic has nothing to see: rows of shape {tuple(self.event)} hold no values")
+        a = self.resolved(Architecture.checked(**arguments))
+        convolves = a.network == "convolution"
+        sizes: dict[str, Any] = {"channels" if convolves else "hidden": widths} if widths else {}
+        # Features that are dropped by chance would be a distance between equal rows.
+        judging = replace(a, dropout=0.0, blocks=0 if convolves else a.blocks, **sizes)
+        return Critic(self.reading(judging, grid=convolves))
+
+    @abstractmethod
+    def resolved(self, architecture: Architecture) -> Architecture:
+        """The architecture with its network decided."""
 
     @property
     def state(self) -> dict[str, Any]:

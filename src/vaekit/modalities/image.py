@@ -22,7 +22,7 @@ from vaekit.modalities.affine import Affine
 from vaekit.modalities.architecture import Architecture
 from vaekit.modalities.arrays import ArrayModality
 from vaekit.parts.likelihoods.choice import Chosen, Facts
-from vaekit.parts.networks import ConvolutionReader, ConvolutionWriter, Scaled, VectorReader, VectorWriter
+from vaekit.parts.networks import ConvolutionReader, ConvolutionWriter, Ordered, Scaled, VectorReader, VectorWriter
 
 __all__ = ["Image"]
 
@@ -111,23 +111,27 @@ class Image(ArrayModality):
 
     def reading(self, architecture: Architecture, grid: bool) -> nn.Module:
         """A residual convolution from 16 pixels a side on, fully connected layers below or where asked."""
-        a, (mean, deviation) = self._built(architecture), map(torch.as_tensor, self.input)
+        a, (mean, deviation) = self.resolved(architecture), map(torch.as_tensor, self.input)
         if a.network == "convolution" or grid:
             # One mean a channel: a convolution treats all places alike.
-            scaled = Scaled(mean.reshape(self.event).mean(dim=(0, 1)), deviation)
+            scaled = self._embedding(mean.reshape(self.event).mean(dim=(0, 1)), deviation)
             return ConvolutionReader(
                 self.event, self.condition_width, self.gaps, scaled, a.levels, a.blocks, _flat(a), grid, a.activation, a.norm, a.dropout
             )
-        return VectorReader(self.event, self.condition_width, self.gaps, Scaled(mean, deviation), a.layers())
+        return VectorReader(self.event, self.condition_width, self.gaps, self._embedding(mean, deviation), a.layers())
+
+    def _embedding(self, mean: torch.Tensor, deviation: torch.Tensor) -> nn.Module:
+        scaled = Scaled(mean, deviation)
+        return Ordered(scaled, self.likelihood_arguments["classes"]) if self.likelihood == "categorical" else scaled
 
     def writing(self, architecture: Architecture, width: int, positions: tuple[int, ...]) -> nn.Module:
         """The way back of `reading`."""
-        a = self._built(architecture)
+        a = self.resolved(architecture)
         if a.network == "convolution" or positions:
             return ConvolutionWriter(width, positions, self.event, self.condition_width, a.levels, a.blocks, _flat(a), a.activation, a.norm)
         return VectorWriter(width, positions, self.condition_width, a.layers(reverse=True))
 
-    def _built(self, architecture: Architecture) -> Architecture:
+    def resolved(self, architecture: Architecture) -> Architecture:
         """The architecture with its network decided."""
         side = min(self.event[:2])
         built = architecture.resolved("mlp" if side < _SMALL else "convolution")

@@ -100,20 +100,24 @@ class Vector(ArrayModality):
         """Fully connected layers."""
         if grid:
             raise InputError("a vector has no positions: a recipe with a grid of latents is not defined on modality 'vector'")
-        return VectorReader(self.event, self.condition_width, self.gaps, self._embedding(), _vectors_only(architecture).layers())
+        return VectorReader(self.event, self.condition_width, self.gaps, self._embedding(), self.resolved(architecture).layers())
 
     def writing(self, architecture: Architecture, width: int, positions: tuple[int, ...]) -> nn.Module:
         """Fully connected layers."""
-        return VectorWriter(width, positions, self.condition_width, _vectors_only(architecture).layers(reverse=True))
+        return VectorWriter(width, positions, self.condition_width, self.resolved(architecture).layers(reverse=True))
+
+    def resolved(self, architecture: Architecture) -> Architecture:
+        """Plain layers where nothing else was asked for.
+
+        Raises:
+            InputError: where a convolution was.
+        """
+        if architecture.network == "convolution" or architecture.convolves:
+            raise InputError("network='convolution', with its channels, blocks and norm, needs images; use 'mlp' or 'residual' for a table")
+        return architecture.resolved("mlp")
 
     def _embedding(self) -> nn.Module:
         if self.likelihood == "categorical":
             return OneHot(self.likelihood_arguments["classes"])
         scaled = Scaled(*(torch.as_tensor(values) for values in self.input))
         return Logarithm(scaled) if self.domain_name == "counts" else scaled
-
-
-def _vectors_only(architecture: Architecture) -> Architecture:
-    if architecture.network == "convolution" or architecture.convolves:
-        raise InputError("network='convolution', with its channels, blocks and norm, needs images; use 'mlp' or 'residual' for a table")
-    return architecture

@@ -9,8 +9,7 @@ from typing import Protocol
 import torch
 
 from vaekit.core.batch import Batch
-from vaekit.core.choose import from_posterior
-from vaekit.core.noise import RowNoise
+from vaekit.core.noise import RowNoise, random_state_kept
 from vaekit.core.objective import Step
 from vaekit.core.trace import Trace
 
@@ -60,11 +59,18 @@ def measure(step: Step, rows: Rows) -> tuple[dict[str, float], int, int]:
     Returns:
         Readings (`loss`, each term, each KL, and `elbo` = the negative bound where the model has a density), active units, all units.
     """
+    # Draws from the prior belong to no row: they are the same in every measurement, and take nothing from the steps' own.
+    with random_state_kept(next(step.model.parameters()).device):
+        torch.manual_seed(0)
+        return _measured(step, rows)
+
+
+def _measured(step: Step, rows: Rows) -> tuple[dict[str, float], int, int]:
     totals: dict[str, torch.Tensor] = {}
     by_site: dict[str, torch.Tensor] = {}
     count = 0
     for batch in rows.in_order():
-        trace = step.model(batch, from_posterior(step.objective.needs.particles, RowNoise(batch.x)), step.objective.needs.fantasies)  # type: ignore[arg-type]
+        trace = step.walk(batch, RowNoise(batch.x))  # type: ignore[arg-type]
         loss, readings = step.objective(trace)
         readings = {"loss": loss, **readings}
         if step.objective.needs.rates and all(site.random for site in trace.sites.values()):

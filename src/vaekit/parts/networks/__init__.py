@@ -2,7 +2,8 @@
 
 from vaekit.parts.networks.convolution import ConvolutionReader, ConvolutionWriter
 from vaekit.parts.networks.corrupted import Corrupted
-from vaekit.parts.networks.embed import Logarithm, OneHot, Scaled
+from vaekit.parts.networks.critic import Critic
+from vaekit.parts.networks.embed import Logarithm, OneHot, Ordered, Scaled
 from vaekit.parts.networks.join import join
 from vaekit.parts.networks.mlp import MLP
 from vaekit.parts.networks.own import OwnReader, OwnWriter
@@ -10,6 +11,6 @@ from vaekit.parts.networks.residual import Residual
 from vaekit.parts.networks.vectors import VectorReader, VectorWriter
 
 __all__ = [
-    "MLP", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Logarithm", "OneHot", "OwnReader", "OwnWriter", "Residual", "Scaled",
-    "VectorReader", "VectorWriter", "join",
+    "MLP", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Critic", "Logarithm", "OneHot", "Ordered", "OwnReader",
+    "OwnWriter", "Residual", "Scaled", "VectorReader", "VectorWriter", "join",
 ]

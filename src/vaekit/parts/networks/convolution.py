@@ -12,13 +12,13 @@ within; particles and rows are one axis within.
 from collections.abc import Sequence
 from math import ceil, prod
 
-import torch
 from torch import Tensor, nn
 
 from vaekit.parts.networks.activation import activation as named_activation
+from vaekit.parts.networks.embed import with_gaps
 from vaekit.parts.networks.join import join
 
-__all__ = ["ConvolutionReader", "ConvolutionWriter", "ResidualBlock", "to_pixels"]
+__all__ = ["ConvolutionReader", "ConvolutionWriter", "PlainBlock", "ResidualBlock", "to_pixels"]
 
 
 def _norm(channels: int, norm: str) -> nn.Module:
@@ -53,6 +53,34 @@ class ResidualBlock(nn.Module):
         return h + self.second(inner)
 
 
+class PlainBlock(nn.Module):
+    """A norm and a nonlinearity after a level's own convolution, with the condition added as a bias: where there are no residual blocks.
+
+    Arguments:
+        channels: in and out.
+        condition_width: numbers of a condition; 0 = none.
+        activation: name of the nonlinearity.
+        norm: `group` or `none`.
+    """
+
+    def __init__(self, channels: int, condition_width: int, activation: str, norm: str):
+        super().__init__()
+        self.norm, self.activation = _norm(channels, norm), named_activation(activation)
+        self.bias = nn.Linear(condition_width, channels) if condition_width else None
+
+    def forward(self, h: Tensor, condition: Tensor | None) -> Tensor:
+        """Features of the same shape, `(N, channels, height, width)`; condition `(N, width)`."""
+        normed = self.norm(h)
+        return self.activation(normed if self.bias is None else normed + self.bias(condition)[..., None, None])
+
+
+def _tower(blocks: int, width: int, condition_width: int, activation: str, norm: str) -> nn.ModuleList:
+    """What stands on one level after its grid was halved."""
+    if not blocks:
+        return nn.ModuleList([PlainBlock(width, condition_width, activation, norm)])
+    return nn.ModuleList(ResidualBlock(width, condition_width, activation, norm) for _ in range(blocks))
+
+
 def _repeated(condition: Tensor | None, particles: int) -> Tensor | None:
     return None if condition is None else condition.expand(particles, -1, -1).flatten(0, 1)
 
@@ -66,7 +94,7 @@ class ConvolutionReader(nn.Module):
         gaps: whether images may have gaps, so that `observed` is an input.
         embedding: brings pixels to about one; keeps their shape.
         channels: width of each level; each level halves the grid.
-        blocks: residual blocks a level.
+        blocks: residual blocks a level; 0 = its convolution alone.
         hidden: width of the features when the grid is flattened.
         grid: keep the grid as positions.
         activation: name of the nonlinearity.
@@ -85,9 +113,9 @@ class ConvolutionReader(nn.Module):
         self.downs, self.towers = nn.ModuleList(), nn.ModuleList()
         for width in channels:
             self.downs.append(_halving(size, width, (height, breadth)))
-            self.towers.append(nn.ModuleList(ResidualBlock(width, condition_width, activation, norm) for _ in range(blocks)))
+            self.towers.append(_tower(blocks, width, condition_width, activation, norm))
             height, breadth, size = _halved(height), _halved(breadth), width
-        self.last = nn.Sequential(_norm(size, norm), named_activation(activation))
+        self.last = nn.Sequential(_norm(size, norm), named_activation(activation)) if blocks else nn.Identity()
         self.flat = nn.Identity() if grid else nn.Sequential(
             nn.Linear(size * height * breadth, hidden), named_activation(activation), nn.Dropout(dropout)
         )
@@ -96,11 +124,14 @@ class ConvolutionReader(nn.Module):
 
     def embed(self, x: Tensor, observed: Tensor | None) -> Tensor:
         """Scaled images with gaps at zero, and which pixels are gaps, `(S, B, height, width, channels)`."""
-        scaled = self.embedding(x.float())
-        if not self.gaps:
-            return scaled
-        seen = torch.ones_like(scaled) if observed is None else observed.to(scaled.dtype)
-        return torch.cat([scaled * seen, seen], dim=-1)
+        return self._gapped(self.embedding(x.float()), observed)
+
+    def embed_soft(self, soft: Tensor, observed: Tensor | None) -> Tensor:
+        """What stands for an image where gradients must pass, as `embed` does."""
+        return self._gapped(self.embedding.soft(soft.flatten(4).float()), observed)  # type: ignore[operator]
+
+    def _gapped(self, h: Tensor, observed: Tensor | None) -> Tensor:
+        return with_gaps(h, observed) if self.gaps else h
 
     def trunk(self, h: Tensor, condition: Tensor | None) -> Tensor:
         """Features `(S, B, *positions, width)`."""

@@ -7,8 +7,9 @@ r"""The two ends of data without positions: x (S, B, *event) flattened to a vect
 from collections.abc import Callable, Sequence
 from math import prod
 
-import torch
 from torch import Tensor, nn
+
+from vaekit.parts.networks.embed import with_gaps
 
 __all__ = ["VectorReader", "VectorWriter"]
 
@@ -36,11 +37,14 @@ class VectorReader(nn.Module):
 
     def embed(self, x: Tensor, observed: Tensor | None) -> Tensor:
         """A row as the first layer sees it, `(S, B, embedded)`: gaps are zero, and which cells are gaps stands beside."""
-        h = self.embedding(x.flatten(2).float())
-        if not self.gaps:
-            return h
-        seen = torch.ones_like(x.flatten(2), dtype=h.dtype) if observed is None else observed.flatten(2).to(h.dtype)
-        return torch.cat([h * seen.repeat_interleave(h.shape[-1] // seen.shape[-1], dim=-1), seen], dim=-1)
+        return self._gapped(self.embedding(x.flatten(2).float()), observed)
+
+    def embed_soft(self, soft: Tensor, observed: Tensor | None) -> Tensor:
+        """What stands for a row where gradients must pass, as `embed` does."""
+        return self._gapped(self.embedding.soft(soft.flatten(2).float()), observed)  # type: ignore[operator]
+
+    def _gapped(self, h: Tensor, observed: Tensor | None) -> Tensor:
+        return with_gaps(h, None if observed is None else observed.flatten(2), int(self.embedding.each)) if self.gaps else h  # type: ignore[arg-type]
 
     def trunk(self, h: Tensor, condition: Tensor | None) -> Tensor:
         """Features `(S, B, width)`."""

@@ -1,5 +1,6 @@
 """Terms: summands of an objective that read a trace."""
 
+from vaekit.parts.objectives.adversarial import Adversary, FeatureReconstruction, LatentAdversary
 from vaekit.parts.objectives.evidence import KL, Reconstruction
 from vaekit.parts.objectives.importance import ImportanceBound
 from vaekit.parts.objectives.matching import MeanDiscrepancy
@@ -7,6 +8,7 @@ from vaekit.parts.objectives.moments import CovariancePenalty, of_aggregate, of_
 from vaekit.parts.objectives.total_correlation import CriticTotalCorrelation, TotalCorrelation
 
 __all__ = [
-    "KL", "CovariancePenalty", "CriticTotalCorrelation", "ImportanceBound", "MeanDiscrepancy", "Reconstruction", "TotalCorrelation",
+    "KL", "Adversary", "CovariancePenalty", "CriticTotalCorrelation", "FeatureReconstruction",
+    "ImportanceBound", "LatentAdversary", "MeanDiscrepancy", "Reconstruction", "TotalCorrelation",
     "of_aggregate", "of_means",
 ]
