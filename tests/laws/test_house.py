@@ -43,8 +43,11 @@ EVERYWHERE = {"torch", "numpy", "pandas", "pyarrow"}
 # Required, so never absent; each of these files is about another of its sides, and no other file may import it.
 IN_SEVERAL_FILES = {
     "rich": {"vaekit.data.download", "vaekit.faces.progress"},  # how long is left: of a download, of a run
-    # Its digits, its measures, its interface, its classifier.
-    "sklearn": {"vaekit.data.catalogue", "vaekit.evaluation.classical", "vaekit.faces.estimators", "vaekit.faces.extractors"},
+    # Its digits, its measures, its probes of an attribute, its interface, its classifier.
+    "sklearn": {
+        "vaekit.data.catalogue", "vaekit.evaluation.classical", "vaekit.tasks.edit", "vaekit.faces.estimators", "vaekit.faces.extractors",
+    },
+    "threadpoolctl": {"vaekit.evaluation.classical", "vaekit.tasks.edit"},  # scikit-learn on one thread, wherever it is used
 }
 DRAWERS = {"utils", "util", "helpers", "helper", "base", "common", "misc", "manager", "shared", "tools"}
 FORBIDDEN_CALLS = {"hasattr", "eval", "exec", "torch.load", "joblib.load", "np.lib.format.read_array"}

@@ -25,7 +25,7 @@ from vaekit.data.sources.parquet import read_parquet
 from vaekit.data.sources.reading import reading
 from vaekit.data.sources.tables import Table, check_present, from_frame, is_frame
 
-__all__ = ["existing", "open_records"]
+__all__ = ["existing", "open_facts", "open_records"]
 
 _Columns = list[tuple[str, np.ndarray]]
 
@@ -65,6 +65,24 @@ def open_records(data: Any, labels: Any = None, condition: Any = None, columns: 
     if of_label:
         facts = [("label", _by_class(records))]
     return records if facts is None else _conditioned(records, facts, labels)
+
+
+def open_facts(given: Any, rows: int, role: str, source: str = "data") -> tuple[tuple[str, ...], np.ndarray]:
+    """Facts of rows that stand elsewhere: the names of the facts, and their values `(rows, facts)`, numbers or objects.
+
+    Arguments:
+        given: a path (csv, parquet, npy, idx, or txt with one a line), values `(N,)` or `(N, facts)`, or a frame.
+        rows: how many rows there are.
+        role: what the facts are, for messages.
+        source: where the rows come from, for messages.
+
+    Raises:
+        InputError: where the facts cannot be read, or there is not one of each a row.
+    """
+    beside = Arrays(Records(np.empty((rows, 1)), source=source))
+    columns = _columns(beside, given, role)
+    _check_lengths(beside.records, columns, role)
+    return tuple(name for name, _ in columns), stack_facts([values for _, values in columns])
 
 
 def existing(path: Path) -> Path:

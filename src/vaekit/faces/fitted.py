@@ -6,7 +6,7 @@ Rows come as they came: a data frame where the system was trained on one, each c
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -15,7 +15,9 @@ from vaekit import tasks
 from vaekit.core.errors import InputError
 from vaekit.core.system import System
 from vaekit.data import to_frame
+from vaekit.evaluation.disentanglement import measure_agreement, measure_disentanglement
 from vaekit.faces.anatomy import shaped
+from vaekit.faces.factors import factored, with_labels
 from vaekit.faces.matching import matching
 from vaekit.operations import save_system
 from vaekit.training import History
@@ -120,20 +122,76 @@ class FittedVAE:
         return tasks.interpolate(self.system, self.store(start, condition), self.store(end, condition), steps, path)
 
     def traverse(
-        self, data: Any = None, dimensions: Sequence[int] | None = None, span: tuple[float, float] = (-3.0, 3.0), steps: int = 9,
+        self, data: Any = None, dimensions: Sequence[int] | Literal["ranked"] | None = None, span: tuple[float, float] = (-3.0, 3.0), steps: int = 9,
         condition: Any = None,
     ) -> np.ndarray:
         """One latent coordinate moved at a time, `(N, dimensions, steps, ...)`.
 
         Arguments:
             data: the N rows to begin at; None = the prior's centre, N = 1.
-            dimensions: which coordinates; None = all.
+            dimensions: which coordinates, from 0; None = all; `ranked` = all, with the largest rate on the rows first.
             span: first and last value, in standard deviations of the prior.
             steps: how many values.
             condition: what the row is, where the model has a condition.
         """
         rows = None if data is None else self.store(data, condition)
         return tasks.traverse(self.system, rows, condition if data is None else None, dimensions, span, steps)
+
+    def direction(
+        self, data: Any, labels: Any = None, method: str = "means", towards: Any = None, condition: Any = None, seed: int = 0
+    ) -> tasks.Direction:
+        """The direction of the latent space along which rows get more of an attribute, for `edit`.
+
+        Arguments:
+            data: rows that have it and rows that have not.
+            labels: a column of the data, a file with one value a row, or values; None = those that come with the data.
+            method: `means` (their difference) or `probe` (the weights of a linear classifier, or of a line through a quantity).
+            towards: this label against all others; None = the larger of two, or more of a quantity.
+            condition: of each row, where the model has a condition.
+            seed: of what is redrawn each time a row is seen.
+
+        Raises:
+            InputError: where the labels do not fit the data, or do not vary.
+        """
+        rows, known = with_labels(self.system.modality, self.data, data, labels, condition)
+        return tasks.direction(self.system, rows, known, method, towards, seed)
+
+    def edit(self, data: Any, along: tasks.Direction, strength: float = 2.0, condition: Any = None, seed: int = 0) -> Any:
+        """Rows with more of an attribute, `(N, ...)`, in the data's own units.
+
+        Arguments:
+            data: anything that can be opened.
+            along: what `direction` found.
+            strength: in deviations of the latents along the direction; below 0 = less of it.
+            condition: of each row, where the model has a condition.
+            seed: of what is redrawn each time a row is seen.
+        """
+        return self._as_given(tasks.edit(self.system, self.store(data, condition), along, strength, seed), data)
+
+    def disentanglement(
+        self, data: Any, factors: Any, names: Sequence[str] = (), categorical: Sequence[str | int] = (),
+        others: Sequence["FittedVAE"] = (), condition: Any = None, seed: int = 0,
+    ) -> list[dict[str, Any]]:
+        """How far the latent's coordinates are the factors behind the data: MIG, DCI, SAP and others, each with its protocol.
+
+        Arguments:
+            data: anything that can be opened.
+            factors: of the same rows: a csv, parquet or npy file, an array `(N, factors)`, or a frame.
+            names: of the factors; empty = the columns' own.
+            categorical: names or places of factors whose numbers are names.
+            others: models trained with the same options and other seeds, to compare coordinates with (UDR).
+            condition: of each row, where the model has a condition.
+            seed: of subsamples, draws and trees.
+
+        Raises:
+            InputError: where the factors do not fit the data, one of them does not vary, or the latent has one coordinate.
+        """
+        known = factored(self.system.modality, self.data, data, factors, condition)
+        found = measure_disentanglement(self.system, known.rows, known.factors, names or known.names, categorical, seed=seed)
+        if not others:
+            return found
+        rows = [known.rows, *(other.store(data, condition) for other in others)]
+        return found + measure_agreement([self.system, *(other.system for other in others)], rows, seed)
 
     def denoise(self, data: Any, condition: Any = None, draws: int = 16, seed: int = 0) -> Any:
         """Rows with what the model takes for noise removed: the mean reconstruction over draws of the latent.

@@ -2,11 +2,16 @@
 
 from vaekit.tasks.decode import decode
 from vaekit.tasks.denoise import denoise
+from vaekit.tasks.edit import Direction, direction, edit
 from vaekit.tasks.encode import Encoding, encode
 from vaekit.tasks.generate import generate
 from vaekit.tasks.interpolate import interpolate
+from vaekit.tasks.rates import dimension_rates, ranked_dimensions
 from vaekit.tasks.reconstruct import reconstruct
 from vaekit.tasks.score import Scores, score
 from vaekit.tasks.traverse import traverse
 
-__all__ = ["Encoding", "Scores", "decode", "denoise", "encode", "generate", "interpolate", "reconstruct", "score", "traverse"]
+__all__ = [
+    "Direction", "Encoding", "Scores", "decode", "denoise", "dimension_rates", "direction", "edit", "encode", "generate", "interpolate",
+    "ranked_dimensions", "reconstruct", "score", "traverse",
+]

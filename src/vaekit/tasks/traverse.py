@@ -6,7 +6,7 @@ m and s are the prior's centre and deviation.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,13 +19,14 @@ from vaekit.core.errors import InputError
 from vaekit.core.system import System
 from vaekit.tasks.decode import write
 from vaekit.tasks.encode import encode
+from vaekit.tasks.rates import ranked_dimensions
 from vaekit.tasks.walk import Layout, Rows, at_rest, count, layout
 
 __all__ = ["traverse"]
 
 
 def traverse(
-    system: System, rows: Rows | None = None, condition: Any = None, dimensions: Sequence[int] | None = None,
+    system: System, rows: Rows | None = None, condition: Any = None, dimensions: Sequence[int] | Literal["ranked"] | None = None,
     span: tuple[float, float] = (-3.0, 3.0), steps: int = 7, seed: int = 0,
 ) -> np.ndarray:
     """Values along each latent coordinate, `(N, dimensions, steps, *event)`, in the data's own units.
@@ -34,15 +35,18 @@ def traverse(
         system: fitted.
         rows: N rows to start from, stored by the system's modality; None = the prior's centre, N = 1.
         condition: as a person names it, where there are no rows.
-        dimensions: which coordinates, from 0; None = all.
+        dimensions: which coordinates, from 0; None = all; `ranked` = all, with the largest rate on `rows` first.
         span: from where to where, in standard deviations of the prior.
         steps: values a coordinate, 2 or more.
         seed: of what is redrawn each time a row is seen.
 
     Raises:
-        InputError: where a coordinate does not exist, there are fewer than two steps, or the condition is missing or unknown.
+        InputError: where a coordinate does not exist, or there is nothing to rank by, or fewer than two steps, or the condition is missing
+            or unknown.
     """
     places = layout(system)
+    if isinstance(dimensions, str):
+        dimensions = _ranked(system, rows, dimensions, seed)
     chosen = list(range(places.width)) if dimensions is None else [int(d) for d in dimensions]
     wrong = [d for d in chosen if not 0 <= d < places.width]
     if wrong or not chosen:
@@ -58,6 +62,14 @@ def traverse(
     repeated = None if given is None else given.cpu().repeat_interleave(len(chosen) * steps, dim=0)
     values = system.modality.to_raw(write(system, z.flatten(0, 2), repeated))
     return values.reshape(*z.shape[:3], *values.shape[1:])
+
+
+def _ranked(system: System, rows: Rows | None, word: str, seed: int) -> list[int]:
+    if word != "ranked":
+        raise InputError(f"dimensions={word!r} is neither a list of numbers nor 'ranked'")
+    if rows is None:
+        raise InputError("dimensions='ranked' are those with the largest rate on rows: give rows, or numbers")
+    return ranked_dimensions(system, rows, seed)
 
 
 def _prior(system: System, places: Layout, condition: Tensor | None, rows: int) -> tuple[Tensor, Tensor]:

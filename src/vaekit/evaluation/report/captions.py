@@ -33,7 +33,7 @@ MAP = "Each point is a held-out row, placed by {how}. "
 TOGETHER = "Rows of one class should lie together."
 ISLANDS = "Islands are groups of similar rows."
 PLANE = (
-    "The two latent dimensions decoded on a grid, z1 to the right and z2 upwards: one kind of image should go over into "
+    "The two latent dimensions decoded on a grid, z0 to the right and z1 upwards: one kind of image should go over into "
     "the next without a tear."
 )
 RATES = "What each latent dimension carries, largest first. Dimensions at zero are unused: they cost nothing and say nothing."

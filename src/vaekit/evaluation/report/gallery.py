@@ -157,7 +157,7 @@ def _latents(system: System, rows: Rows, dense: bool, seed: int) -> Gallery:
         axes = ("first principal component", "second principal component")
     else:
         points = means if means.shape[1] == 2 else np.concatenate([means, code.sample - means], axis=1)
-        axes = ("z1", "z2" if means.shape[1] == 2 else "posterior noise of z1")
+        axes = ("z0", "z1" if means.shape[1] == 2 else "posterior noise of z0")
     shown = None if len(points) < 3 or points.shape[1] < 2 else Map(points, axes, label, system.modality.classes, projected)
     if not dense:
         return Gallery(map=shown)
@@ -240,7 +240,7 @@ def _samples(system: System, rows: Rows, seed: int) -> Sheet:
 
 
 def _plane(system: System, rows: Rows, dense: bool) -> np.ndarray | None:
-    """A latent of two dimensions decoded on a grid, z1 to the right, z2 upwards."""
+    """A latent of two dimensions decoded on a grid, z0 to the right, z1 upwards."""
     if layout(system).width != 2:
         return None
     middle, reach = np.zeros(2), np.full(2, 2.5)

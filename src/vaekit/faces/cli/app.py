@@ -164,6 +164,23 @@ def compare(
     )
 
 
+@app.command(rich_help_panel=_LEARN)
+def disentanglement(
+    run: Run, data: Data,
+    factors: Annotated[str, Option("--factors", metavar="FILE", help="The factors of each row of DATA: csv, parquet or npy.")],
+    categorical: Annotated[
+        str | None, Option("--categorical", metavar="NAME,NAME", help="Factors whose numbers are names.", show_default=False)
+    ] = None,
+    others: Annotated[
+        list[Path] | None, Option("--other", metavar="RUN", help="A run of another seed to compare coordinates with.", show_default=False)
+    ] = None,
+    out: Annotated[Path | None, Option("--out", "-o", help="Write the figures into this .json file.", show_default=False)] = None,
+    condition: Known = None, seed: Seed = 0, json: Json = False,
+) -> None:
+    """Measure how far the latent's coordinates are the factors behind DATA."""
+    _told("factors.disentanglement", json, run, data, factors, categorical, others or [], out, condition or [], seed)
+
+
 @app.command(rich_help_panel=_USE)
 def generate(
     run: Run, out: Out, count: Annotated[int, Option("--count", "-n", help="How many rows.")] = 100, condition: Known = None,
@@ -218,12 +235,28 @@ def interpolate(
 def traverse(
     run: Run, out: Out, data: Perhaps = None,
     row: Annotated[int, Option("--row", help="The row of DATA to begin at, from 1.")] = 1,
-    dimensions: Annotated[str | None, Option("--dimensions", help="Latent coordinates, from 0.", show_default="all")] = None,
+    dimensions: Annotated[str | None, Option("--dimensions", help="Latent coordinates, from 0, or ranked: by rate.", show_default="all")] = None,
     span: Annotated[str, Option("--span", help="First and last value, in deviations of the prior.")] = "-3,3",
     steps: Steps = 9, condition: Known = None, seed: Seed = 0, json: Json = False,
 ) -> None:
     """Write what each latent coordinate does, from the prior's centre or from a row of DATA."""
     _told("using.traverse", json, run, out, data, row, dimensions, span, steps, condition or [], seed)
+
+
+@app.command(rich_help_panel=_USE)
+def edit(
+    run: Run, data: Data, out: Out,
+    labels: Annotated[
+        str | None, Option("--labels", metavar="COLUMN|FILE", help="The attribute of each row of DATA.", show_default="of DATA")
+    ] = None,
+    towards: Annotated[str | None, Option("--towards", help="The label that is more.", show_default="the larger of two")] = None,
+    strength: Annotated[float, Option("--strength", help="Deviations along the direction; below 0 is less.")] = 2.0,
+    method: Annotated[str, Option("--method", help="means or probe.")] = "means",
+    to: Annotated[str | None, Option("--to", metavar="NEW", help="Rows to edit.", show_default="DATA")] = None,
+    condition: Known = None, seed: Seed = 0, json: Json = False,
+) -> None:
+    """Write rows with more of an attribute, which the labels of DATA show."""
+    _told("factors.edit", json, run, data, out, labels, towards, strength, method, to, condition or [], seed)
 
 
 @app.command(rich_help_panel=_USE)

@@ -25,7 +25,7 @@ from vaekit.faces.cli.values import condition_of, numbers, parsed
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.matching import matching, matching_chunks
 
-__all__ = ["denoise", "encode", "generate", "interpolate", "reconstruct", "score", "traverse"]
+__all__ = ["denoise", "encode", "generate", "interpolate", "mapped", "names_of", "reconstruct", "score", "traverse"]
 
 _VALUES, _ROWS, _PAIRS = 1 << 24, 65536, 8
 _PARTS = ("mean", "spread", "sample")
@@ -49,7 +49,7 @@ def generate(
         InputError: where an argument is wrong, or the model has nothing to draw from.
     """
     began, fitted = time.monotonic(), load(run)
-    place, given = place_of(fitted, out), condition_of(condition, _names(fitted))
+    place, given = place_of(fitted, out), condition_of(condition, names_of(fitted))
     if isinstance(given, Path):
         raise InputError(f"--condition {given}: a file tells of rows that are at hand; give NAME=VALUE for rows to come")
     if count < 1:
@@ -75,7 +75,8 @@ def reconstruct(run: Path, data: str, out: Path, condition: list[str], seed: int
         condition: `NAME=VALUE` texts, or a file.
         seed: of what is redrawn each time a row is seen.
     """
-    return _mapped(run, data, out, condition, lambda fitted, rows: tasks.reconstruct(fitted.system, rows, seed))
+    fitted = load(run)
+    return mapped(fitted, data, out, condition, lambda rows: tasks.reconstruct(fitted.system, rows, seed))
 
 
 def denoise(run: Path, data: str, out: Path, draws: int, condition: list[str], seed: int) -> Answer:
@@ -89,7 +90,8 @@ def denoise(run: Path, data: str, out: Path, draws: int, condition: list[str], s
         condition: `NAME=VALUE` texts, or a file.
         seed: of the draws.
     """
-    return _mapped(run, data, out, condition, lambda fitted, rows: tasks.denoise(fitted.system, rows, draws, seed))
+    fitted = load(run)
+    return mapped(fitted, data, out, condition, lambda rows: tasks.denoise(fitted.system, rows, draws, seed))
 
 
 def encode(run: Path, data: str, out: Path, values: str, condition: list[str], seed: int) -> Answer:
@@ -168,7 +170,7 @@ def interpolate(
     """
     began, fitted = time.monotonic(), load(run)
     place = place_of(fitted, out)
-    records = matching(fitted.data, data, condition_of(condition, _names(fitted)))
+    records = matching(fitted.data, data, condition_of(condition, names_of(fitted)))
     if (start is None) != (end is None):
         raise InputError(f"--{'to' if end is None else 'from'} is missing: give both --from and --to, or neither")
     if start is None:
@@ -194,45 +196,63 @@ def traverse(
         out: where to write.
         data: where the row to begin at is; None = the prior's centre.
         row: its number, from 1.
-        dimensions: coordinates, from 0, with commas between; None = all.
+        dimensions: coordinates, from 0, with commas between; None = all; `ranked` = all, with the largest rate on the data first.
         span: first and last value, in deviations of the prior.
         steps: values a coordinate.
         condition: `NAME=VALUE` texts, or a file.
         seed: of what is redrawn each time a row is seen.
 
     Raises:
-        InputError: where the row or a coordinate is not there, or the span is no pair.
+        InputError: where the row or a coordinate is not there, the span is no pair, or there is no data to rank by.
     """
     began, fitted = time.monotonic(), load(run)
-    place, given = place_of(fitted, out), condition_of(condition, _names(fitted))
+    place, given = place_of(fitted, out), condition_of(condition, names_of(fitted))
     ends = numbers("span", span) or []
     if len(ends) != 2:
         raise InputError(f"--span {span!r} is not a pair of numbers; write, say, --span -3,3")
-    chosen, stored = numbers("dimensions", dimensions, int), None
+    ranked = dimensions == "ranked"
+    if ranked and data is None:
+        raise InputError("--dimensions ranked: ranks by the rates of rows; give DATA, or numbers")
+    chosen, stored = None if ranked else numbers("dimensions", dimensions, int), None
     if data is not None:
         records = matching(fitted.data, data, given)
+        chosen = tasks.ranked_dimensions(fitted.system, fitted.system.modality.store(records), seed) if ranked else chosen
         stored = fitted.system.modality.store(records.take(np.asarray(_rows_named(records, "row", str(row)))))
     values = tasks.traverse(fitted.system, stored, given if stored is None else None, chosen, (ends[0], ends[1]), steps, seed)[0]
     writing_ways(fitted, place, values, "dimension", chosen or range(len(values)))
     return _written(place, values.shape[0] * values.shape[1], began)
 
 
-def _mapped(run: Path, data: str, out: Path, condition: list[str], work: Callable[[FittedVAE, dict[str, Tensor]], np.ndarray]) -> Answer:
-    """Rows in, as many rows out, in the data's own units."""
-    began, fitted = time.monotonic(), load(run)
+def mapped(
+    fitted: FittedVAE, data: str, out: Path, condition: list[str], work: Callable[[dict[str, Tensor]], np.ndarray], labels: str | None = None
+) -> Answer:
+    """Rows in, as many rows out, in the data's own units; on a sheet, below the originals.
+
+    Arguments:
+        fitted: the model.
+        data: rows in a file.
+        out: where to write.
+        condition: `NAME=VALUE` texts, or a file.
+        work: makes rows of stored rows.
+        labels: a column of the data that is passed over.
+    """
+    began = time.monotonic()
     place, rows = place_of(fitted, out), 0
     paired = place.kind == "picture"
     with writing_rows(fitted, place, across=16 if paired else None) as append:
-        for records, stored in _chunks(fitted, data, condition):
-            values = work(fitted, stored)
+        for records, stored in _chunks(fitted, data, condition, labels):
+            values = work(stored)
             append(beside(records.x.reshape(values.shape), values) if paired else values, {})
             rows += records.rows
     return _written(place, rows, began)
 
 
-def _chunks(fitted: FittedVAE, data: str, condition: list[str]) -> Iterator[tuple[Records, dict[str, Tensor]]]:
-    given = condition_of(condition, _names(fitted))
-    for records in matching_chunks(fitted.data, data, given, _rows_at_once(fitted)):
+def _chunks(
+    fitted: FittedVAE, data: str, condition: list[str], labels: str | None = None
+) -> Iterator[tuple[Records, dict[str, Tensor]]]:
+    given = condition_of(condition, names_of(fitted))
+    facts = fitted.data if labels is None else {**fitted.data, "labels": labels}
+    for records in matching_chunks(facts, data, given, _rows_at_once(fitted)):
         yield records, fitted.system.modality.store(records)
 
 
@@ -240,7 +260,8 @@ def _rows_at_once(fitted: FittedVAE) -> int:
     return max(min(_VALUES // prod(fitted.system.modality.event), _ROWS), 1)
 
 
-def _names(fitted: FittedVAE) -> list[str]:
+def names_of(fitted: FittedVAE) -> list[str]:
+    """The facts that a model is told of each row; none where it has no condition."""
     return list(fitted.data.get("condition_columns") or [])
 
 

@@ -1,0 +1,79 @@
+"""What is known of rows beside their values, as a person has it: the factors that made them, or an attribute of each.
+
+    factors (N, factors): a file, an array or a frame          labels (N,): a column of the data, a file, or values
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from vaekit.core.errors import InputError
+from vaekit.core.modality import Modality
+from vaekit.data import column_names, open_facts
+from vaekit.data.sources.facts import class_names
+from vaekit.faces.matching import matching
+
+__all__ = ["Factored", "factored", "with_labels"]
+
+
+@dataclass(frozen=True)
+class Factored:
+    """Rows beside their factors.
+
+    Arguments:
+        rows: stored tensors.
+        factors: `(N, factors)`.
+        names: of the factors.
+    """
+
+    rows: Mapping[str, Tensor]
+    factors: np.ndarray
+    names: tuple[str, ...]
+
+
+def factored(modality: Modality, facts: Mapping[str, Any], data: Any, factors: Any, condition: Any = None) -> Factored:
+    """Rows and the factors that made them.
+
+    Arguments:
+        modality: of the system.
+        facts: what the system remembers of its training data.
+        data: anything that can be opened.
+        factors: of the same rows: a csv, parquet or npy file, an array `(N, factors)`, or a frame.
+        condition: as for `matching`.
+
+    Raises:
+        InputError: where the data or the factors cannot be read, or are not of the same rows.
+    """
+    records = matching(facts, data, condition)
+    names, values = open_facts(factors, records.rows, "factors", records.source)
+    return Factored(modality.store(records), values, names)
+
+
+def with_labels(
+    modality: Modality, facts: Mapping[str, Any], data: Any, labels: Any = None, condition: Any = None
+) -> tuple[dict[str, Tensor], np.ndarray]:
+    """Rows and one label of each, None or NaN where it is not known.
+
+    Arguments:
+        modality: of the system.
+        facts: what the system remembers of its training data.
+        data: anything that can be opened.
+        labels: a column of the data, a file with one value a row, or values; None = the labels that come with the data.
+        condition: as for `matching`.
+
+    Raises:
+        InputError: where the data or the labels cannot be read, or there are none.
+    """
+    by_name = labels is None or (isinstance(labels, str) and labels in column_names(data))
+    records = matching({**facts, "labels": labels} if by_name and labels is not None else facts, data, condition)
+    if not by_name:
+        names, values = open_facts(labels, records.rows, "labels", records.source)
+        if len(names) != 1:
+            raise InputError(f"labels: has {len(names)} columns; give one value a row")
+        return modality.store(records), values[:, 0]
+    if records.label is None:
+        raise InputError(f"{records.source}: comes without labels: give a column, a file with one value a row, or values")
+    return modality.store(records), class_names(records.label, records.classes)
