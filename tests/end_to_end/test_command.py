@@ -234,7 +234,8 @@ def test_all_that_can_be_set_is_told(vae, recipe):
 
 def test_help_and_version(vae):
     text = vae.done("--help").out
-    verbs = "fit evaluate compare generate reconstruct encode score interpolate traverse denoise recipes describe".split()
+    using = "generate reconstruct encode score interpolate traverse edit denoise"
+    verbs = f"fit evaluate compare disentanglement {using} recipes describe".split()
     for verb in verbs:
         told = vae.done(verb, "--help").out
         assert verb in text and "Usage: vae" in told and "[[" not in told

@@ -16,7 +16,7 @@ from vaekit.data import column_names, open_facts
 from vaekit.data.sources.facts import class_names
 from vaekit.faces.matching import matching
 
-__all__ = ["Factored", "factored", "with_labels"]
+__all__ = ["Factored", "factored", "labelled_by", "with_labels"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,17 @@ def factored(modality: Modality, facts: Mapping[str, Any], data: Any, factors: A
     return Factored(modality.store(records), values, names)
 
 
+def labelled_by(facts: Mapping[str, Any], data: Any, labels: Any) -> Mapping[str, Any]:
+    """What a system remembers of its training data, with another column of the data as the labels, where `labels` names one."""
+    if not _is_column(data, labels):
+        return facts
+    return {**facts, "labels": labels, "passed_over": [name for name in (facts.get("labels"),) if isinstance(name, str)]}
+
+
+def _is_column(data: Any, labels: Any) -> bool:
+    return isinstance(labels, str) and labels in column_names(data)
+
+
 def with_labels(
     modality: Modality, facts: Mapping[str, Any], data: Any, labels: Any = None, condition: Any = None
 ) -> tuple[dict[str, Tensor], np.ndarray]:
@@ -67,9 +78,8 @@ def with_labels(
     Raises:
         InputError: where the data or the labels cannot be read, or there are none.
     """
-    by_name = labels is None or (isinstance(labels, str) and labels in column_names(data))
-    records = matching({**facts, "labels": labels} if by_name and labels is not None else facts, data, condition)
-    if not by_name:
+    records = matching(labelled_by(facts, data, labels), data, condition)
+    if labels is not None and not _is_column(data, labels):
         names, values = open_facts(labels, records.rows, "labels", records.source)
         if len(names) != 1:
             raise InputError(f"labels: has {len(names)} columns; give one value a row")

@@ -122,8 +122,8 @@ class FittedVAE:
         return tasks.interpolate(self.system, self.store(start, condition), self.store(end, condition), steps, path)
 
     def traverse(
-        self, data: Any = None, dimensions: Sequence[int] | Literal["ranked"] | None = None, span: tuple[float, float] = (-3.0, 3.0), steps: int = 9,
-        condition: Any = None,
+        self, data: Any = None, dimensions: Sequence[int] | Literal["ranked"] | None = None,
+        span: tuple[float, float] = (-3.0, 3.0), steps: int = 9, condition: Any = None,
     ) -> np.ndarray:
         """One latent coordinate moved at a time, `(N, dimensions, steps, ...)`.
 

@@ -133,7 +133,7 @@ def _roles(facts: Mapping[str, Any], data: Any, condition: Any) -> _Roles:
     if not names:
         return _Roles(None, None, condition)
     listed = condition if isinstance(condition, (list, tuple)) else [condition]
-    others = {labels, *told, *(name for name in listed if isinstance(name, str))}
+    others = {labels, *told, *facts.get("passed_over", ()), *(name for name in listed if isinstance(name, str))}
     return _Roles(tuple(name for name in names if name not in others), labels, condition)
 
 

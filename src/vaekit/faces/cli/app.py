@@ -235,7 +235,9 @@ def interpolate(
 def traverse(
     run: Run, out: Out, data: Perhaps = None,
     row: Annotated[int, Option("--row", help="The row of DATA to begin at, from 1.")] = 1,
-    dimensions: Annotated[str | None, Option("--dimensions", help="Latent coordinates, from 0, or ranked: by rate.", show_default="all")] = None,
+    dimensions: Annotated[
+        str | None, Option("--dimensions", help="Latent coordinates, from 0, or ranked: those in use first.", show_default="all")
+    ] = None,
     span: Annotated[str, Option("--span", help="First and last value, in deviations of the prior.")] = "-3,3",
     steps: Steps = 9, condition: Known = None, seed: Seed = 0, json: Json = False,
 ) -> None:

@@ -41,10 +41,8 @@ def edit(
     """
     fitted = load(run)
     along = fitted.direction(data, labels, method, towards, condition_of(condition, names_of(fitted)), seed)
-    passed_over = labels if to is None else None
-    answer = mapped(
-        fitted, data if to is None else to, out, condition, lambda rows: tasks.edit(fitted.system, rows, along, strength, seed), passed_over
-    )
+    edited = data if to is None else to
+    answer = mapped(fitted, edited, out, condition, lambda rows: tasks.edit(fitted.system, rows, along, strength, seed), labels)
     told = f"{strength:g} deviations ({strength * along.spread:.3g} of the latent) towards {along.attribute}, by {method}"
     return Answer([*answer.lines, told], {**answer.facts, "attribute": along.attribute, "direction": along.vector.tolist()})
 

@@ -22,6 +22,7 @@ from vaekit.faces.api import load
 from vaekit.faces.cli.answer import Answer
 from vaekit.faces.cli.results import Place, beside, place_of, writing_rows, writing_ways
 from vaekit.faces.cli.values import condition_of, numbers, parsed
+from vaekit.faces.factors import labelled_by
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.matching import matching, matching_chunks
 
@@ -224,7 +225,8 @@ def traverse(
 
 
 def mapped(
-    fitted: FittedVAE, data: str, out: Path, condition: list[str], work: Callable[[dict[str, Tensor]], np.ndarray], labels: str | None = None
+    fitted: FittedVAE, data: str, out: Path, condition: list[str], work: Callable[[dict[str, Tensor]], np.ndarray],
+    labels: str | None = None,
 ) -> Answer:
     """Rows in, as many rows out, in the data's own units; on a sheet, below the originals.
 
@@ -234,7 +236,7 @@ def mapped(
         out: where to write.
         condition: `NAME=VALUE` texts, or a file.
         work: makes rows of stored rows.
-        labels: a column of the data that is passed over.
+        labels: passed over, where the data have a column of this name.
     """
     began = time.monotonic()
     place, rows = place_of(fitted, out), 0
@@ -251,8 +253,7 @@ def _chunks(
     fitted: FittedVAE, data: str, condition: list[str], labels: str | None = None
 ) -> Iterator[tuple[Records, dict[str, Tensor]]]:
     given = condition_of(condition, names_of(fitted))
-    facts = fitted.data if labels is None else {**fitted.data, "labels": labels}
-    for records in matching_chunks(facts, data, given, _rows_at_once(fitted)):
+    for records in matching_chunks(labelled_by(fitted.data, data, labels), data, given, _rows_at_once(fitted)):
         yield records, fitted.system.modality.store(records)
 
 
