@@ -1,6 +1,6 @@
 r"""Whether samples of a class are of that class: a conditional VAE of MNIST, judged by a classifier of real digits.
 
-Digits are drawn class by class from p(z|c) and p(x|z, c); the judge was trained on real training images and never saw a drawn one.
+Digits are drawn class by class from p(z|c) and p(x|z, c); the classifier was trained on real training images and never saw a drawn one.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from judge import judge
+from classifier import trained_classifier
 from mnist_likelihood import train
 from record import Record, arguments, figure, mnist, out, run
 
@@ -26,7 +26,7 @@ _OPTIONS = {"batch": 512, "rate": 2e-3, "weight_decay": 0.05}
 
 
 def measure(options: Any, record: Record) -> None:
-    """Train the model and the judge, draw, and count."""
+    """Train the model and the classifier, draw, and count."""
     data, test = mnist()
     assert data.label is not None
     data = replace(data, condition=data.label[:, None], condition_columns=("label",))
@@ -36,13 +36,13 @@ def measure(options: Any, record: Record) -> None:
     settings = Settings.checked(minutes=options.minutes, seed=options.seed, **_OPTIONS)
     history = train(system, modality.store(data), settings, options.run, options.resume)
     began = time.monotonic()
-    found = judge(data, test, options.seed)
-    out.print(f"judge: {found.accuracy:.2%} of the test images right, {time.monotonic() - began:.0f} s", markup=False)
+    found = trained_classifier(data, test, options.seed)
+    out.print(f"classifier: {found.accuracy:.2%} of the test images right, {time.monotonic() - began:.0f} s", markup=False)
     classes = torch.arange(10).repeat_interleave(options.each)
     known = modality.condition(classes.numpy(), len(classes))
     last = history.validations[-1]
     how = (
-        f"{options.recipe} told the class, {last.epoch:.0f} epochs in {settings.minutes:g} min; judge {found.fingerprint} with "
+        f"{options.recipe} told the class, {last.epoch:.0f} epochs in {settings.minutes:g} min; classifier {found.fingerprint} with "
         f"{found.accuracy:.2%} of test images right; {json.dumps({**_NETWORK, **_OPTIONS})}"
     )
     for name, mean in (("draws", False), ("means", True)):

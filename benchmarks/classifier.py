@@ -13,13 +13,13 @@ from torch.nn import functional
 
 from vaekit.core.records import Records
 
-__all__ = ["Judge", "judge"]
+__all__ = ["Classifier", "trained_classifier"]
 
 _BATCH, _EPOCHS, _RATE, _AT_ONCE = 256, 4, 2e-3, 2000
 
 
 @dataclass(frozen=True)
-class Judge:
+class Classifier:
     """A trained classifier.
 
     Arguments:
@@ -44,15 +44,15 @@ class Judge:
 
     @property
     def fingerprint(self) -> str:
-        """The first digits of a SHA-256 of the weights: figures of different judges cannot be compared."""
+        """The first digits of a SHA-256 of the weights: figures of different classifiers cannot be compared."""
         digest = hashlib.sha256()
         for value in (*self.network.state_dict().values(), *self.last.state_dict().values()):
             digest.update(value.contiguous().numpy().tobytes())
         return digest.hexdigest()[:12]
 
 
-def judge(train: Records, test: Records, seed: int = 0, epochs: int = _EPOCHS) -> Judge:
-    """Train a judge on real digits.
+def trained_classifier(train: Records, test: Records, seed: int = 0, epochs: int = _EPOCHS) -> Classifier:
+    """Train a classifier on real digits.
 
     Arguments:
         train: images with labels, to learn from.
@@ -82,9 +82,9 @@ def judge(train: Records, test: Records, seed: int = 0, epochs: int = _EPOCHS) -
                 loss.backward()
                 optimiser.step()
                 falling.step()
-    found = Judge(network.eval(), last.eval(), 0.0)
+    found = Classifier(network.eval(), last.eval(), 0.0)
     right = found.probabilities(torch.from_numpy(test.x)).argmax(-1) == torch.as_tensor(test.label)
-    return Judge(network, last, float(right.float().mean()))
+    return Classifier(network, last, float(right.float().mean()))
 
 
 def _units(images: Tensor) -> Tensor:
