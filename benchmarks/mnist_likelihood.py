@@ -54,9 +54,11 @@ class Watching:
         self.progress.update(self.task, completed=moment.progress, description=said)
 
     def validation(self, validation: Validation) -> None:
-        """Print a measurement."""
+        """Print a measurement: the bound, or what a stage without one is measured by."""
+        held = validation.held_out
+        said = f"-ELBO {held['elbo']:8.3f} nats" if "elbo" in held else f"loss {held['loss']:8.3f}"
         out.print(
-            f"{validation.seconds:7.0f} s   epoch {validation.epoch:7.1f}   validation -ELBO {validation.held_out['elbo']:8.3f} nats   "
+            f"{validation.seconds:7.0f} s   epoch {validation.epoch:7.1f}   validation {said}   "
             f"active units {validation.active_units} of {validation.latent_units}"
         )
 
@@ -133,7 +135,7 @@ def measure(options: Any, record: Record) -> None:
         f"{options.importance:,} importance samples, test pixels drawn once; "
         f"{json.dumps({**recipe_arguments, **training})}"
     )
-    n, seed, best = found.rows, options.seed, min(v.held_out["elbo"] for v in history.validations)
+    n, seed, best = found.rows, options.seed, min(v.held_out["elbo"] for v in history.validations if "elbo" in v.held_out)
     target = _TARGETS.get((options.recipe, float(settings.minutes or 0), particles)) if whole else None
     record.add(
         figure("test NLL", found.nll, "nats", n, how, seed, at_most=target),

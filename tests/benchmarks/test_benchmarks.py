@@ -114,6 +114,22 @@ def test_the_likelihood_is_measured_after_its_minutes(small_mnist, tmp_path):
     assert 0.03 <= found["training"]["value"] < 0.5
 
 
+def test_flows_are_set_against_the_vae_under_one_budget(small_mnist, tmp_path):
+    out = tmp_path / "flows.json"
+    done = ran(
+        "benchmarks/flows.py", "--minutes", "0.01", "--importance", "3", "--test-rows", "5", "--json", str(out),
+        *(word for pair in ("hidden=16", "latent=2", "batch=50", "compile=false") for word in ("--set", pair)),
+        "--own", "flow_vae:steps=1", "--own", "flow_prior_vae:steps=1",
+        VAEKIT_DATA=str(small_mnist),
+    )
+    assert done.returncode == 0, done.stderr
+    found = {f["name"]: f for f in json.loads(out.read_text())["figures"]}
+    for recipe in ("flow_vae", "flow_prior_vae"):
+        gain = found[f"gain of {recipe}"]
+        assert gain["value"] == pytest.approx(found["vae: test NLL"]["value"] - found[f"{recipe}: test NLL"]["value"])
+        assert gain["target"] == ">= 1" and gain["n"] == 5 and '"steps": 1' in found[f"{recipe}: test NLL"]["protocol"]
+
+
 def test_an_option_that_is_no_pair_is_refused():
     with pytest.raises(InputError, match="--set latent: give key=value"):
         mnist_likelihood.measure(Namespace(set=["latent"], recipe="vae", particles=None), Record("trial"))

@@ -30,6 +30,7 @@ OUTSIDE = {
     "capacity": -0.5, "free_bits": -0.5, "blocks": -1, "weight_decay": -0.5, "clip": -0.5, "patience": -1,
     "groups": 0, "prior": [8, 0], "pseudo_inputs": 0, "share": 1.5, "critic": [8, 0], "strength": -1.0, "diagonal": -0.5, "alpha": 1.5,
     "distortion": -0.5, "penalty": -0.5,
+    "steps": 0, "flow_hidden": [8, 0], "context": 0, "width": 0,
 }
 
 
@@ -63,7 +64,7 @@ def test_every_range_is_told():
             assert words.startswith(f"{name} must be ") and words.endswith(f", not {OUTSIDE[name]!r}"), words
     left = {n for _, _, n in OPTIONS} - set(OUTSIDE)
     assert left == {"likelihood", "doubly_reparameterised", "reader", "writer", "network", "activation", "gated", "norm", "binarise",
-                    "gaps", "constant", "weighting", "kernel"}
+                    "gaps", "constant", "weighting", "kernel", "flow"}
 
 
 def test_nothing_is_opened_before_the_arguments_are_right():

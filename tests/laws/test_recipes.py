@@ -27,6 +27,8 @@ from vaekit.training.measure import measure
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "annealed_vae": {"capacity": 2.0, "gamma": 5.0}, "iwae": {"particles": 3}, "miwae": {"particles": 2, "groups": 2},
     "ciwae": {"particles": 3}, "factor_vae": {"critic": (16,)}, "vamp_vae": {"pseudo_inputs": 7}, "aae": {"critic": (16,)},
+    "flow_vae": {"steps": 2, "flow_hidden": (8,), "context": 4}, "flow_prior_vae": {"steps": 2, "flow_hidden": (8,)},
+    "latent_diffusion": {"width": 16, "steps": 4},
 }
 CONDITIONED = {"cvae"}
 PAIRS = [(recipe, data, condition) for recipe, data in product(RECIPES, DATA) for condition in (False, True)[recipe in CONDITIONED :]]
@@ -94,7 +96,8 @@ def test_with_beta_of_one_a_recipe_is_the_vae_to_the_bit(recipe):
     ("recipe", "data"),
     [
         ("vae", "real"), ("vae", "convolved"), ("iwae", "gaps"), ("iwae", "dynamic"), ("annealed_vae", "counts"), ("beta_tc_vae", "grey"),
-        ("info_vae", "real"), ("vae_gan", "gaps"), ("aae", "codes"),
+        ("info_vae", "real"), ("vae_gan", "gaps"), ("aae", "codes"), ("flow_vae", "real"),
+        ("flow_prior_vae", "real"),
     ],
 )
 def test_the_step_can_be_traced_whole(recipe, data):

@@ -30,6 +30,7 @@ from vaekit.parts.objectives import (
     CovariancePenalty,
     CriticTotalCorrelation,
     FeatureReconstruction,
+    FlowMatching,
     ImportanceBound,
     LatentAdversary,
     MeanDiscrepancy,
@@ -39,7 +40,7 @@ from vaekit.parts.objectives import (
     of_means,
 )
 from vaekit.parts.posteriors import Normal
-from vaekit.parts.priors import Standard
+from vaekit.parts.priors import LatentDiffusion, Standard
 
 
 class Critic(Term):
@@ -83,6 +84,7 @@ TERMS: dict[str, Callable[..., Term]] = {
     "adversary": adversary,
     "features": lambda weight=1.0: FeatureReconstruction(adversary(), weight),
     "latent_adversary": partial(LatentAdversary, 3, hidden=(8,)),
+    "flow_matching": partial(FlowMatching, LatentDiffusion(3, width=8)),
 }
 every = pytest.mark.parametrize("term", TERMS.values(), ids=TERMS)
 

@@ -268,7 +268,8 @@ def _beliefs(site: Site, prior: nn.Module) -> list[str]:
     after = f"posterior q(z|x): {_base(site.posterior)}"
     if not site.random:
         return [f"{after}, deterministic", "no prior: a plain autoencoder"]
-    return [f"{after}, diagonal", before]
+    plain = isinstance(site.posterior, Independent)
+    return [f"{after}, diagonal" if plain else after, before]
 
 
 def _likelihood(modality: Modality, values: Distribution) -> Organ:

@@ -6,9 +6,15 @@ from vaekit.parts.distributions import mixture as mixture
 from vaekit.parts.distributions.clamp import soft_clamp
 from vaekit.parts.distributions.continuous_bernoulli import ContinuousBernoulli
 from vaekit.parts.distributions.discretised_logistic import DiscretisedLogistic
+from vaekit.parts.distributions.flow import Backwards, Steps, affine_flow, coupling_spline_flow, spline_flow
+from vaekit.parts.distributions.integrated import Integrated
+from vaekit.parts.distributions.normal_flow import NormalFlow
 from vaekit.parts.distributions.normal_mixture import NormalMixture
 from vaekit.parts.distributions.open_beta import OpenBeta
 from vaekit.parts.distributions.point import Point
 from vaekit.parts.distributions.zero_inflated import ZeroInflated
 
-__all__ = ["ContinuousBernoulli", "DiscretisedLogistic", "NormalMixture", "OpenBeta", "Point", "ZeroInflated", "soft_clamp"]
+__all__ = [
+    "Backwards", "ContinuousBernoulli", "DiscretisedLogistic", "Integrated", "NormalFlow", "NormalMixture", "OpenBeta", "Point", "Steps",
+    "ZeroInflated", "affine_flow", "coupling_spline_flow", "soft_clamp", "spline_flow",
+]

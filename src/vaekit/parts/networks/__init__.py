@@ -4,6 +4,7 @@ from vaekit.parts.networks.convolution import ConvolutionReader, ConvolutionWrit
 from vaekit.parts.networks.corrupted import Corrupted
 from vaekit.parts.networks.critic import Critic
 from vaekit.parts.networks.embed import Logarithm, OneHot, Ordered, Scaled
+from vaekit.parts.networks.field import VelocityField
 from vaekit.parts.networks.join import join
 from vaekit.parts.networks.mlp import MLP
 from vaekit.parts.networks.own import OwnReader, OwnWriter
@@ -12,5 +13,5 @@ from vaekit.parts.networks.vectors import VectorReader, VectorWriter
 
 __all__ = [
     "MLP", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Critic", "Logarithm", "OneHot", "Ordered", "OwnReader",
-    "OwnWriter", "Residual", "Scaled", "VectorReader", "VectorWriter", "join",
+    "OwnWriter", "Residual", "Scaled", "VectorReader", "VectorWriter", "VelocityField", "join",
 ]

@@ -1,6 +1,7 @@
 """Families of q(z|x): what an encoder's features become."""
 
+from vaekit.parts.posteriors.flow import Flow
 from vaekit.parts.posteriors.normal import Normal
 from vaekit.parts.posteriors.point import Point
 
-__all__ = ["Normal", "Point"]
+__all__ = ["Flow", "Normal", "Point"]

@@ -1,0 +1,111 @@
+r"""Systems with flows: in the posterior, in the prior, or in a latent space that is finished.
+
+| recipe | minimises | paper |
+| --- | --- | --- |
+| `flow_vae` | -ELBO, q(z|x) = the law of m + s T(e; h), T autoregressive, affine or by splines | Kingma et al. 2016, arXiv:1606.04934 |
+| `flow_prior_vae` | -ELBO with p(z) = the law of T(e), T a coupling or autoregressive spline flow | Durkan et al. 2019, arXiv:1906.04032 |
+| `latent_diffusion` | -ELBO; then the squared error of a velocity field in the latent space | Lipman et al. 2023, arXiv:2210.02747 |
+"""
+
+from typing import Any
+
+from torch import nn
+
+from vaekit.core.conditional import Neural
+from vaekit.core.declared import Count, NonNegative, Part
+from vaekit.core.modality import Modality
+from vaekit.core.objective import Objective
+from vaekit.core.schedule import NonNegativeWeight
+from vaekit.core.stage import Stage
+from vaekit.core.system import System
+from vaekit.models import VAE
+from vaekit.parts import posteriors, priors
+from vaekit.parts.objectives import KL, FlowMatching, Reconstruction
+from vaekit.parts.posteriors.flow import Bend
+from vaekit.parts.priors.flow import Order
+
+__all__ = ["flow_prior_vae", "flow_vae", "latent_diffusion"]
+
+
+def flow_vae(
+    modality: Modality, latent: Count = 16, flow: Bend = "iaf", steps: Count = 4, flow_hidden: tuple[Count, ...] = (256,),
+    context: Count = 64, beta: NonNegativeWeight = 1.0, likelihood: Any = "auto", reader: nn.Module | None = None,
+    writer: nn.Module | None = None, **network: Any,
+) -> System:
+    """The VAE with a flow for a posterior: -log p(x|z) + beta [log q(z|x) - log p(z)]; needs the `flows` extra.
+
+    Arguments:
+        modality: fitted to the data.
+        latent: dimensions of z.
+        flow: `iaf`, affine maps, or `spline`.
+        steps: maps one after another.
+        flow_hidden: widths of each map's network.
+        context: numbers that the maps are told of a row.
+        beta: weight of the rate, a number or a schedule.
+        likelihood: `auto` = the one that the data was prepared for.
+        reader: a person's own encoder.
+        writer: a person's own decoder.
+        network: sizes of the networks.
+
+    Source: Kingma et al. 2016, arXiv:1606.04934; splines: Durkan et al. 2019, arXiv:1906.04032.
+    """
+    family = posteriors.Flow(latent, flow, steps, flow_hidden, context)
+    posterior = Neural(modality.reader(own=reader, **network), family)
+    model = VAE(posterior, priors.Standard(latent), modality.writer(latent, likelihood=likelihood, own=writer, **network))
+    return System(model, [Stage(Objective(Reconstruction(), KL(beta)))], modality)
+
+
+def flow_prior_vae(
+    modality: Modality, latent: Count = 16, flow: Order = "coupling", steps: Count = 4, flow_hidden: tuple[Count, ...] = (128,),
+    beta: NonNegativeWeight = 1.0, likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None,
+    **network: Any,
+) -> System:
+    """The VAE with a flow for a prior: -log p(x|z) + beta [log q(z|x) - log p(z|c)], p learned; needs the `flows` extra.
+
+    Arguments:
+        modality: fitted to the data.
+        latent: dimensions of z.
+        flow: `coupling`, quick to draw from, or `autoregressive`, whose draws take up to as many passes as dimensions.
+        steps: maps one after another.
+        flow_hidden: widths of each map's network.
+        beta: weight of the rate, a number or a schedule.
+        likelihood: `auto` = the one that the data was prepared for.
+        reader: a person's own encoder.
+        writer: a person's own decoder.
+        network: sizes of the networks.
+
+    Source: Durkan et al. 2019, arXiv:1906.04032; a flow as the prior: Chen et al. 2017, arXiv:1611.02731.
+    """
+    prior = priors.Flow(latent, flow, modality.condition_width, steps, flow_hidden)
+    posterior = Neural(modality.reader(own=reader, **network), posteriors.Normal(latent))
+    model = VAE(posterior, prior, modality.writer(latent, likelihood=likelihood, own=writer, **network))
+    return System(model, [Stage(Objective(Reconstruction(), KL(beta)))], modality)
+
+
+def latent_diffusion(
+    modality: Modality, latent: Count = 16, width: Count = 256, steps: Count = 24, share: Part = 0.3, beta: NonNegativeWeight = 1.0,
+    free_bits: NonNegative = 0.0, likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None,
+    **network: Any,
+) -> System:
+    """The latent diffusion: a VAE, then a velocity field that carries noise to its latents, 1/2 |v(u_t, t) - (u - e)|^2.
+
+    Arguments:
+        modality: fitted to the data.
+        latent: dimensions of z.
+        width: of the velocity field's two hidden layers.
+        steps: of the integration that draws and judges, two looks at the field each.
+        share: of the budget that the field is given, in (0, 1).
+        beta: weight of the rate in the first stage, a number or a schedule.
+        free_bits: nats a coordinate below which that rate costs nothing more.
+        likelihood: `auto` = the one that the data was prepared for.
+        reader: a person's own encoder.
+        writer: a person's own decoder.
+        network: sizes of the networks.
+
+    Source: Lipman et al. 2023, arXiv:2210.02747; in a latent space: Rombach et al. 2022, arXiv:2112.10752.
+    """
+    posterior = Neural(modality.reader(own=reader, **network), posteriors.Normal(latent))
+    prior = priors.LatentDiffusion(latent, modality.condition_width, width, steps)
+    model = VAE(posterior, prior, modality.writer(latent, likelihood=likelihood, own=writer, **network))
+    first = Stage(Objective(Reconstruction(), KL(beta, free_bits)), ("posterior", "likelihood"), 1 - share)
+    return System(model, [first, Stage(Objective(FlowMatching(prior)), ("prior",), share, "matching")], modality)

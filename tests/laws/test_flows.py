@@ -1,0 +1,328 @@
+"""Laws of flows: densities against Jacobians worked out by differentiation, closed forms, and integrals over a grid."""
+
+import copy
+import math
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from systems import held_out, made
+from torch import Tensor, nn
+from torch.distributions import Independent, MultivariateNormal, Normal
+
+from vaekit.core.batch import Batch
+from vaekit.core.choose import from_posterior, from_prior
+from vaekit.core.dispatch import centre, divergence, from_noise, stop, temper
+from vaekit.core.errors import InputError
+from vaekit.core.trace import Site, Trace
+from vaekit.parts import posteriors, priors
+from vaekit.parts.distributions import Integrated, NormalFlow, affine_flow
+from vaekit.parts.networks import VelocityField
+from vaekit.parts.objectives import FlowMatching
+from vaekit.training import Settings, fit
+
+CONTEXT = 2
+
+
+def shaken(module: nn.Module, much: float = 0.4) -> nn.Module:
+    """Parameters away from the identity that a flow starts as."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += much * torch.randn_like(parameter)
+    return module
+
+
+def posterior(flow: str, latent: int, rows: int = 4) -> NormalFlow:
+    torch.manual_seed(0)
+    family = shaken(posteriors.Flow(latent, flow, 2, (6,), CONTEXT))
+    return family(0.5 * torch.randn(1, rows, family.size))
+
+
+def prior(flow: str, latent: int, rows: int = 4) -> NormalFlow:
+    torch.manual_seed(0)
+    condition = torch.randn(1, rows, CONTEXT) if rows > 1 else None
+    return shaken(priors.Flow(latent, flow, CONTEXT if rows > 1 else 0, 2, (6,)))(condition)
+
+
+def begun(latent: int, condition_width: int = 0, steps: int = 30) -> priors.LatentDiffusion:
+    torch.manual_seed(0)
+    found = shaken(priors.LatentDiffusion(latent, condition_width, 6, steps), 0.2)
+    q = Independent(Normal(1 + 0.6 * torch.randn(1, 50, latent), 0.3), 1)
+    found.start(Trace(Batch(size=50), {"z": Site(q.sample(), q, q)}, lambda: q))
+    return found
+
+
+def diffusion(latent: int, rows: int = 4) -> NormalFlow:
+    return begun(latent, CONTEXT if rows > 1 else 0)(torch.randn(1, rows, CONTEXT) if rows > 1 else None)
+
+
+FLOWS = {
+    "iaf": lambda *a: posterior("iaf", *a), "spline": lambda *a: posterior("spline", *a), "coupling": lambda *a: prior("coupling", *a),
+    "autoregressive": lambda *a: prior("autoregressive", *a), "diffusion": diffusion,
+}
+every = pytest.mark.parametrize("make", FLOWS.values(), ids=FLOWS)
+
+
+@every
+@pytest.mark.parametrize("latent", [1, 4])
+def test_the_density_is_that_of_the_change_of_variables(make, latent):
+    d = make(latent)
+    assert (d.batch_shape, d.event_shape) == ((1, 4), (latent,))
+    wide = d.expand((3, 4))
+    z = wide.rsample()
+    own, through_the_inverse = wide.log_prob(z), d.log_prob(z.clone())
+    noise = d.drawn["noise"]
+    for particle, row in ((0, 0), (2, 3)):
+        def pushed(e: Tensor, row: int = row) -> Tensor:
+            return (d.location + d.scale * d.transform(e.expand(1, 4, latent), d.context)[0])[0, row]
+
+        jacobian = torch.autograd.functional.jacobian(pushed, noise[particle, row].detach())
+        wanted = Normal(0.0, 1.0).log_prob(noise[particle, row]).sum() - jacobian.slogdet()[1]
+        torch.testing.assert_close(own[particle, row], wanted, rtol=2e-3, atol=2e-3)
+    torch.testing.assert_close(through_the_inverse, own, rtol=2e-3, atol=2e-3)
+    with torch.no_grad():
+        torch.testing.assert_close(d.log_prob(z.detach()), own, rtol=2e-3, atol=2e-3)
+
+
+@every
+def test_the_density_integrates_to_one(make):
+    with torch.no_grad():
+        line, plane = make(1, 1), make(2, 1)
+        places = torch.linspace(-30, 30, 6_001).reshape(-1, 1, 1)
+        assert float(line.log_prob(places).exp().sum() * 60 / 6_000) == pytest.approx(1, abs=2e-3)
+        wide = MultivariateNormal(plane.mean.flatten(), 4 * torch.cov(plane.sample((4000,)).reshape(-1, 2).T))
+        z = wide.sample((10_000, 1))
+        ratio = (plane.log_prob(z)[:, 0] - wide.log_prob(z)[:, 0]).exp()
+        assert abs(float(ratio.mean()) - 1) < 5 * float(ratio.std()) / 100
+
+
+@every
+def test_moments_are_those_of_draws_and_the_same_each_time(make):
+    with torch.no_grad():
+        d = make(3, 1)
+        z = d.sample((6_000,)).reshape(-1, 3)
+        spread = z.std(0)
+        few = 64 if d.context is not None else 4096
+        assert ((d.mean.flatten() - z.mean(0)).abs() < 5 * spread / math.sqrt(few)).all()
+        torch.testing.assert_close(d.stddev.flatten(), spread, rtol=5 / math.sqrt(few), atol=0)
+        assert torch.equal(d.stddev, d.stddev)
+
+
+@every
+def test_it_is_tempered_in_the_noise_down_to_its_centre(make):
+    d = make(3)
+    cold = temper(d, 0.0).expand((5, 4)).sample()
+    torch.testing.assert_close(cold, centre(d).expand_as(cold), rtol=1e-3, atol=1e-3)
+    warm = temper(d, 0.5).expand((2, 4))
+    z = warm.sample()
+    assert (warm.drawn["noise"].abs() < 3).all() and warm.temperature == 0.5
+    torch.testing.assert_close(warm.log_prob(z.clone()), warm.log_prob(z), rtol=3e-3, atol=3e-3)
+
+
+@every
+def test_a_draw_from_uniforms_is_the_quantile_pushed_through(make):
+    d, u = make(3), torch.rand(5, 4, 3).clamp(0.01, 0.99)
+    z = from_noise(d, u)
+    torch.testing.assert_close(d.drawn["noise"], Normal(0.0, 1.0).icdf(u), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(from_noise(d, u[:, 1:2].expand(5, 4, 3))[:, 1], z[:, 1])
+
+
+@every
+def test_stopped_its_parameters_are_constants_and_the_path_through_the_value_stays(make):
+    d = make(3)
+    z = d.rsample()
+    held = stop(d)
+    place = z.detach().double().float().requires_grad_()
+    assert not held.log_prob(z.detach()).requires_grad and d.log_prob(z.detach().clone()).requires_grad
+    torch.testing.assert_close(held.log_prob(z.detach()), d.log_prob(z).detach(), rtol=2e-3, atol=2e-3)
+    (slope,) = torch.autograd.grad(held.log_prob(place).sum(), place)
+    step = 0.02 * torch.nn.functional.one_hot(torch.tensor(1), 3)
+    with torch.no_grad():
+        found = (held.log_prob(z + step) - held.log_prob(z - step)) / 0.04
+    assert float((slope[..., 1] - found).abs().median()) < 0.05 * (1 + float(found.abs().median()))
+
+
+def test_a_fresh_flow_is_the_normal_of_its_encoder():
+    torch.manual_seed(0)
+    for flow in ("iaf", "spline"):
+        family = posteriors.Flow(3, flow, context=2)
+        raw = torch.randn(1, 5, family.size)
+        plain = posteriors.Normal(3)(raw[..., :6])
+        z = plain.rsample((2,))[:, 0]
+        torch.testing.assert_close(family(raw).log_prob(z), plain.log_prob(z), rtol=1e-4, atol=1e-4)
+    for flow in ("coupling", "autoregressive"):
+        torch.testing.assert_close(priors.Flow(3, flow)(None).log_prob(z), priors.Standard(3)(None).log_prob(z), rtol=1e-4, atol=1e-4)
+
+
+def test_one_affine_map_of_one_number_is_a_normal():
+    torch.manual_seed(0)
+    step = shaken(affine_flow(1, 2, 1, (4,)))
+    location, scale, context = torch.randn(1, 3, 1), torch.rand(1, 3, 1) + 0.5, torch.randn(1, 3, 2)
+    d = NormalFlow(step, location, scale, context)
+    shift = step(torch.zeros(1, 3, 1), context)[0]
+    slope = step(torch.ones(1, 3, 1), context)[0] - shift
+    wanted = Independent(Normal(location + scale * shift, scale * slope), 1)
+    z = wanted.sample((4,))[:, 0]
+    torch.testing.assert_close(d.log_prob(z), wanted.log_prob(z), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(d.mean, wanted.mean, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(d.stddev, wanted.stddev, rtol=1e-4, atol=1e-4)
+
+
+def test_the_rate_of_the_draws_is_in_the_mean_the_divergence():
+    """Two flows that are normals have a known divergence; that of the draws is its estimate."""
+    torch.manual_seed(0)
+    d = NormalFlow(shaken(affine_flow(1, 2, 2, (4,))), torch.zeros(1, 3, 1), torch.ones(1, 3, 1), torch.randn(1, 3, 2))
+    p = priors.Standard(1)(None)
+    exact = divergence(Independent(Normal(d.mean, d.stddev), 1), p).sum(-1).detach()
+    z = d.expand((20_000, 3)).sample()
+    drawn = Site(z, p, d, d).kl()
+    assert ((drawn.mean(0) - exact[0]).abs() < 5 * drawn.std(0) / math.sqrt(20_000)).all()
+
+
+class Linear(nn.Module):
+    """v = A u, whose flow is the matrix exponential."""
+
+    def __init__(self, matrix: Tensor):
+        super().__init__()
+        self.matrix = nn.Parameter(matrix)
+
+    def forward(self, u: Tensor, time: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        return u @ self.matrix.T, self.matrix.trace()
+
+
+def test_a_linear_field_makes_a_normal_of_known_covariance():
+    torch.manual_seed(0)
+    matrix = 0.6 * torch.randn(3, 3)
+    location, scale = torch.tensor([1.0, -2.0, 0.5]).reshape(1, 1, 3), torch.tensor([0.5, 1.0, 2.0]).reshape(1, 1, 3)
+    d = NormalFlow(Integrated(Linear(matrix), 24), location, scale)
+    carried = scale.flatten().diag() @ torch.linalg.matrix_exp(matrix)
+    wanted = MultivariateNormal(location.flatten(), carried @ carried.T)
+    with torch.no_grad():
+        z = wanted.sample((50, 1))
+        torch.testing.assert_close(d.log_prob(z), wanted.log_prob(z), rtol=2e-3, atol=2e-3)
+        drawn = d.sample((50,))[:, 0]
+        torch.testing.assert_close(drawn[:, 0], location[0] + d.drawn["noise"][:, 0, 0] @ carried.T, rtol=2e-3, atol=2e-3)
+        coarse = [NormalFlow(Integrated(Linear(matrix), steps), location, scale).log_prob(z) for steps in (6, 12)]
+        error = [float((found - wanted.log_prob(z)).abs().max()) for found in coarse]
+    assert error[1] < error[0] / 3, "of second order"
+
+
+@pytest.mark.parametrize("condition_width", [0, 2])
+def test_the_divergence_is_the_trace_of_the_jacobian(condition_width):
+    torch.manual_seed(0)
+    field = shaken(VelocityField(3, condition_width, 7)).double()
+    u, condition = torch.randn(1, 5, 3).double(), torch.randn(1, 5, condition_width).double() if condition_width else None
+    for time in (torch.tensor(0.3).double(), torch.rand(1, 5).double()):
+        velocity, found = field(u, time, condition)
+        jacobian = torch.autograd.functional.jacobian(lambda at, time=time: field(at, time, condition)[0], u)
+        wanted = torch.stack([jacobian[0, row, :, 0, row].trace() for row in range(5)])
+        torch.testing.assert_close(found[0], wanted)
+        torch.testing.assert_close(velocity, field.velocity(u, time, condition))
+
+
+def test_a_matched_field_learns_the_law_of_the_latents():
+    """Of correlated normals, whose log-density is known: the moments alone would miss the correlation."""
+    torch.manual_seed(0)
+    law = MultivariateNormal(torch.tensor([1.0, -1.0]), torch.tensor([[1.0, 0.9], [0.9, 1.0]]))
+    found = priors.LatentDiffusion(2, width=32)
+
+    def walked(rows: int) -> Trace:
+        q = Independent(Normal(law.sample((1, rows)), 1e-3), 1)
+        return Trace(Batch(q.mean[0]), {"z": Site(q.sample(), q, q)}, lambda: q)
+
+    found.start(walked(500))
+    term, optimiser = FlowMatching(found), torch.optim.Adam(found.parameters(), lr=1e-2)
+    z = law.sample((500, 1))
+    with torch.no_grad():
+        before = found(None).log_prob(z).mean()
+    for _ in range(250):
+        optimiser.zero_grad()
+        term(walked(256)).mean().backward()
+        optimiser.step()
+    with torch.no_grad():
+        after = found(None).log_prob(z).mean()
+    wanted = law.log_prob(z).mean()
+    assert before < wanted - 0.5 and wanted - 0.1 < after < wanted + 0.02
+    assert float(torch.corrcoef(found(None).sample((2000,)).reshape(-1, 2).T)[0, 1]) == pytest.approx(0.9, abs=0.05)
+
+
+def test_until_its_stage_the_prior_is_the_standard_normal():
+    fresh = priors.LatentDiffusion(3)
+    assert isinstance(fresh(None), Independent) and torch.equal(fresh(None).mean, torch.zeros(1, 1, 3))
+    system, feed = made("real", "latent_diffusion", width=8)
+    trace = system.model(held_out(feed), from_posterior())
+    assert trace.sites["z"].kl_by_dimension() is not None
+    system.model.prior.start(trace)
+    assert isinstance(system.model(held_out(feed), from_posterior()).sites["z"].prior, NormalFlow)
+
+
+def test_a_prior_that_has_begun_is_read_from_a_file_and_copied_as_one():
+    first, other = begun(3, 2, 4), priors.LatentDiffusion(3, 2, 6, 4)
+    other.load_state_dict(first.state_dict())
+    given, z = torch.randn(1, 5, 2), torch.randn(2, 5, 3)
+    for twin in (other, copy.deepcopy(first)):
+        assert torch.equal(twin(given).log_prob(z), first(given).log_prob(z))
+
+
+def test_the_second_stage_leaves_encoder_and_decoder_to_the_bit():
+    system, feed = made("real", "latent_diffusion", condition=True, width=8)
+    settings = Settings(epochs=3, batch=32, rate=5e-3, validations=1, average=0, compile=False, precision="32")
+    first, second = system.stages
+    fit(system.replace(stages=[first]), feed, settings)
+    before = {n: v.clone() for n, v in system.model.state_dict().items()}
+    assert not before["prior.begun"]
+    history = fit(system.replace(stages=[second]), feed, settings)
+    after = system.model.state_dict()
+    moved = {n for n, v in after.items() if not torch.equal(v, before[n])}
+    assert moved and all(n.startswith("prior.") for n in moved) and after["prior.begun"]
+    assert set(history.validations[-1].held_out) == {"loss", "matching"}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "arguments"),
+    [("flow_vae", {"flow": "iaf"}), ("flow_vae", {"flow": "spline"}), ("flow_prior_vae", {"flow": "coupling"}),
+     ("flow_prior_vae", {"flow": "autoregressive"}), ("latent_diffusion", {"width": 8, "steps": 8})],
+)
+@pytest.mark.parametrize(("latent", "condition"), [(1, False), (3, True)])
+def test_the_bound_rises_with_particles(recipe, arguments, latent, condition):
+    system, feed = made("real", recipe, condition, latent=latent, **arguments)
+    torch.manual_seed(0)
+    shaken(system.model, 0.1)
+    batch = held_out(feed)
+    if recipe == "latent_diffusion":
+        system.model.prior.start(system.model(batch, from_posterior()))
+    with torch.no_grad():
+        log_weight = system.model(batch, from_posterior(500)).log_weight()
+        bounds = [float((log_weight.unflatten(0, (-1, k)).logsumexp(1) - math.log(k)).mean()) for k in (1, 5, 50, 500)]
+        assert bounds == sorted(bounds) and math.isfinite(bounds[0])
+        drawn = system.model(batch.without_x(), from_prior(0.7, 3))
+        assert drawn.sites["z"].z.shape == (3, 32, latent) and bool(torch.isfinite(drawn.likelihood.sample()).all())
+        if condition:
+            other = replace(batch, condition=batch.condition + torch.eye(32)[:, :1])
+            changed = system.model(other, from_posterior()).sites["z"].prior.log_prob(torch.ones(1, 32, 3))
+            same = system.model(batch, from_posterior()).sites["z"].prior.log_prob(torch.ones(1, 32, 3)).expand(1, 32)
+            told = recipe != "flow_vae"
+            assert bool(changed.expand(1, 32)[0, 0] != same[0, 0]) == told and torch.equal(changed.expand(1, 32)[0, 1:], same[0, 1:])
+
+
+def test_without_the_library_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "zuko", None)
+    for recipe in ("flow_vae", "flow_prior_vae"):
+        with pytest.raises(InputError, match=r"this needs the `flows` extra: pip install 'vaekit\[flows\]'"):
+            made("real", recipe)
+    made("real", "latent_diffusion")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: posteriors.Flow(0), "latent must be a whole number of 1 or more"),
+        (lambda: posteriors.Flow(2, "planar"), "flow must be 'iaf' or 'spline', not 'planar'"),
+        (lambda: priors.Flow(2, hidden=(8, 0)), "hidden must be a whole number of 1 or more"),
+        (lambda: priors.LatentDiffusion(2, steps=0), "steps must be a whole number of 1 or more"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make, words):
+    with pytest.raises(InputError, match=words):
+        make()
