@@ -3,7 +3,8 @@ r"""How far a velocity field is from carrying noise to the latents along straigh
     u_t = (1 - t) e + t u,   e ~ N(0, I),  t ~ U(0, 1),   u = (z - m) / s,  z ~ q(z|x)
     loss = 1/2 E |v(u_t, t; c) - (u - e)|^2
 
-At its least, v generates the aggregate posterior. A squared distance, not nats: its least is above zero, since many lines cross at a place.
+At its least, v generates the aggregate posterior. In nats but for a constant, as -log N(u - e; v, I); its least is no entropy of the
+latents, since many lines cross at a place.
 (Lipman et al. 2023, arXiv:2210.02747; straight paths: Liu et al. 2023, arXiv:2209.03003)
 """
 
