@@ -8,8 +8,15 @@ import torch
 from known import LATENT, Map, bits, latent, linear_gaussian, system_of
 from scipy import stats
 from scipy.special import expit
+from torch.distributions import Distribution, constraints
 
+from vaekit.core.conditional import Conditional
+from vaekit.core.dispatch import from_noise
+from vaekit.core.system import System
 from vaekit.evaluation import importance_nll
+from vaekit.evaluation.likelihood import settled
+from vaekit.models import VAE
+from vaekit.parts.priors import Standard
 from vaekit.tasks import score
 
 
@@ -96,3 +103,45 @@ def test_gaps_are_left_out_of_the_likelihood():
     known = stats.multivariate_normal(mean[:3], covariance[:3, :3]).logpdf(system.modality.to_raw(rows["x"])[:, :3])
     assert np.abs(found.nats - known).max() < 0.1
     assert np.allclose(found.bits_per_dimension, -found.nats / 3 / np.log(2))
+
+
+class Picked(Conditional):
+    """All mass on the nearer of two codes, as a quantiser has it: log q = 0."""
+
+    def forward(self, *given):
+        x = given[0]
+        return PickedOne(torch.where(x[..., :1] > 0, 1.0, -1.0))
+
+
+class PickedOne(Distribution):
+    arg_constraints, support, has_rsample, mean, variance = {}, constraints.independent(constraints.real, 1), True, None, None
+
+    def __init__(self, value):
+        self.value = self.mean = value
+        self.variance = torch.zeros_like(value)
+        super().__init__(value.shape[:2], value.shape[2:], validate_args=False)
+
+    def expand(self, shape, _instance=None):
+        return PickedOne(self.value.expand(*shape, *self.event_shape))
+
+    def rsample(self, shape=()):
+        return self.value
+
+    def log_prob(self, value):
+        return torch.zeros(value.shape[:2])
+
+
+def test_a_posterior_without_randomness_needs_one_draw_and_says_so(monkeypatch):
+    monkeypatch.setitem(from_noise.rules, (PickedOne,), lambda d, u: d.value.expand(u.shape))
+    x = np.random.default_rng(0).integers(0, 2, (30, 4))
+    weight, bias = np.ones((4, 1)), np.zeros(4)
+    random, rows = system_of(Map(np.zeros((1, 4)), np.zeros(1), latent(0.5)), Map(weight, bias, bits), x)
+    system = System(VAE(Picked(), Standard(1), random.model.likelihood), [], random.modality)
+    assert settled(system) and not settled(random)
+    one, many = (importance_nll(system, rows, particles=k) for k in (1, 7))
+    z = np.where(x[:, :1] > 0, 1.0, -1.0)
+    wanted = stats.bernoulli(expit(z)).logpmf(x).sum(1) + stats.norm.logpdf(z[:, 0])
+    assert one.nll == pytest.approx(many.nll) == pytest.approx(-wanted.mean(), abs=1e-5)
+    assert one.elbo == pytest.approx(-one.nll) and one.standard_error == 0
+    names = {f["name"]: f["protocol"] for f in one.figures()}
+    assert "effective sample size" not in names and "picks one latent" in names["negative log-likelihood"]

@@ -69,7 +69,7 @@ def test_other_rows_can_be_measured_on():
 
 def test_a_saved_model_whose_data_is_gone_needs_it_again(tmp_path):
     fitted().save(tmp_path)
-    with pytest.raises(vk.InputError, match="give the data"):
+    with pytest.raises(InputError, match="give the data"):
         vk.load(tmp_path).report(tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
 
@@ -79,3 +79,15 @@ def test_without_held_out_rows_data_is_asked_for():
     with pytest.raises(InputError, match=r"no rows were held out .* give data"):
         model.evaluate()
     assert model.evaluate(IMAGES[:20], particles=2, baseline=False)["likelihood"]["figures"]
+
+
+def test_annealed_bounds_are_there_where_they_are_asked_for():
+    model = fitted()
+    told = []
+    found = model.evaluate(particles=4, baseline=False, temperatures=3, progress=lambda *words: told.append(words[0]))["likelihood"]
+    by_name = {figure["name"]: figure for figure in found["figures"]}
+    assert by_name["negative log-likelihood, annealed"]["n"] >= 10 and by_name["gap between the annealed bounds"]["value"] > 0
+    assert "measuring: annealing held-out rows" in told
+    plain = fitted(recipe="autoencoder")
+    with pytest.raises(InputError, match="no likelihood bound"):
+        plain.evaluate(baseline=False, temperatures=3)

@@ -11,6 +11,7 @@ r"""Rules chosen by the type of a distribution: one table a question, a plain di
 | `stop(d)` | parameters detached | a distribution |
 | `from_noise(d, u)` | a draw from uniforms in (0, 1) | a value |
 | `dense(d)` | has it a density? (a point in a continuum has none) | bool |
+| `codebook(d)` | which codes stand for its values | codes <-> values, or None in a continuum |
 
 Each distribution registers its own rules beside its definition; torch's own are registered in `core/rules.py`. torch's
 `kl_divergence` is not used: its first look-up of a pair cannot be traced by `torch.compile`.
@@ -24,7 +25,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 __all__ = [
-    "Table", "centre", "complete", "dense", "divergence", "fill", "from_noise", "log_likelihood", "soft", "stop", "temper",
+    "Table", "centre", "codebook", "complete", "dense", "divergence", "fill", "from_noise", "log_likelihood", "soft", "stop", "temper",
 ]
 
 Rule = Callable[..., Any]
@@ -92,3 +93,4 @@ soft = Table("soft", default=lambda d: d.mean)
 stop = Table("stop")
 from_noise = Table("from_noise")
 dense = Table("dense", default=lambda d: True)
+codebook = Table("codebook", default=lambda d: None)

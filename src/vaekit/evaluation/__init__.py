@@ -1,5 +1,7 @@
 """Measures of a system. Nothing here trains a model: what needs a trained one is given it."""
 
+from vaekit.evaluation.annealing import Annealing, needs_moving_latents
+from vaekit.evaluation.bidirectional import annealed_nll, between
 from vaekit.evaluation.disentanglement import disentanglement, measure_agreement, measure_disentanglement
 from vaekit.evaluation.distance import frechet_distance, kernel_distance
 from vaekit.evaluation.evaluate import evaluate
@@ -14,7 +16,8 @@ from vaekit.evaluation.samples import measure_samples
 from vaekit.evaluation.verdict import Verdict, verdict
 
 __all__ = [
-    "Extractor", "Latents", "Likelihood", "Memorisation", "Tried", "Verdict", "digest_of", "disentanglement", "evaluate",
-    "frechet_distance", "importance_nll", "kernel_distance", "measure_agreement", "measure_disentanglement", "measure_latents",
-    "measure_reconstruction", "measure_representation", "measure_samples", "memorisation", "verdict",
+    "Annealing", "Extractor", "Latents", "Likelihood", "Memorisation", "Tried", "Verdict", "annealed_nll", "between", "digest_of",
+    "disentanglement", "evaluate", "frechet_distance", "importance_nll", "kernel_distance", "measure_agreement",
+    "measure_disentanglement", "measure_latents", "measure_reconstruction", "measure_representation", "measure_samples",
+    "memorisation", "needs_moving_latents", "verdict",
 ]

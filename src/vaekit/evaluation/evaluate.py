@@ -21,10 +21,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from vaekit.core.choose import centre
 from vaekit.core.errors import InputError
 from vaekit.core.system import System
+from vaekit.evaluation.annealing import Annealing, needs_moving_latents
+from vaekit.evaluation.bidirectional import annealed_nll
 from vaekit.evaluation.extractor import Extractor
-from vaekit.evaluation.figure import finite
+from vaekit.evaluation.figure import Figure, finite
 from vaekit.evaluation.latent import Latents, measure_latents
-from vaekit.evaluation.likelihood import importance_nll
+from vaekit.evaluation.likelihood import importance_nll, settled
 from vaekit.evaluation.reconstruction import measure_reconstruction
 from vaekit.evaluation.remedy import Tried
 from vaekit.evaluation.representation import measure_representation
@@ -35,12 +37,13 @@ from vaekit.tasks.walk import Progress, Rows, at_rest, count, has_density, silen
 
 __all__ = ["affordable", "evaluate", "operations"]
 
-_OPERATIONS, _FEWEST = 2 * 10**12, 50
+_OPERATIONS, _FEWEST, _FEWEST_ANNEALED = 2 * 10**12, 50, 10
 
 
 def evaluate(
     system: System, train_rows: Rows, test_rows: Rows, baseline: System | None = None, seed: int = 0, particles: int = 100,
     rows: int = 1000, progress: Progress = silent, tried: Tried | None = None, extractor: Extractor | None = None,
+    annealing: Annealing | None = None,
 ) -> dict[str, Any]:
     """Measure a fitted system on held-out rows.
 
@@ -55,19 +58,22 @@ def evaluate(
         progress: told what is being measured, and how much of it is done.
         tried: what the system was trained with, for a remedy that fits it; None = unknown.
         extractor: a network, trained on other tasks of the same data, whose features samples are compared by; None = values themselves.
+        annealing: also bound the likelihood by chains, of as many rows as they afford; None = leave it out.
 
     Raises:
-        InputError: where fewer than two rows are held out.
+        InputError: where a latent cannot be annealed and `annealing` is asked for, or where fewer than two rows are held out.
     """
     if count(test_rows) < 2:
         raise InputError("one held-out row cannot show how rows differ: hold out at least 2")
+    if annealing is not None:
+        needs_moving_latents(system)
     held = take(test_rows, rows, seed)
     latents = measure_latents(system, held, seed, progress)
     scored: dict[str, Any] = {"figures": [], "absent": None}
+    particles = 1 if settled(system) else particles
     samples: dict[str, Any] = {"figures": [], "space": None, "absent": None}
     if has_density(system):
-        weighed = take(held, affordable(system, particles), seed)
-        scored["figures"] = importance_nll(system, weighed, particles, seed, progress=progress).figures()
+        scored["figures"] = _bounds(system, held, particles, annealing, seed, progress)
         progress("samples", 0, 1)
         samples = measure_samples(system, train_rows, held, seed, rows, extractor)
     else:
@@ -94,6 +100,18 @@ def evaluate(
     }
 
 
+def _bounds(
+    system: System, held: Rows, particles: int, annealing: Annealing | None, seed: int, progress: Progress
+) -> list[Figure]:
+    """Bounds on the likelihood of as many rows as each way can afford."""
+    weighed = take(held, affordable(system, particles), seed)
+    found = importance_nll(system, weighed, particles, seed, progress=progress).figures()
+    if annealing is not None:
+        few = take(weighed, affordable(system, annealing.evaluations, _FEWEST_ANNEALED), seed)
+        found += annealed_nll(system, few, annealing, seed, progress=progress).figures()
+    return found
+
+
 def operations(system: System) -> int:
     """Floating-point operations of one row's way through a model, forward.
 
@@ -105,14 +123,15 @@ def operations(system: System) -> int:
     return max(counter.get_total_flops(), 1)
 
 
-def affordable(system: System, particles: int) -> int:
-    """How many rows importance sampling can afford: a number that depends on the networks alone, not on the machine.
+def affordable(system: System, particles: int, fewest: int = _FEWEST) -> int:
+    """How many rows a measure that decodes so many particles a row affords: by the networks alone, not by the machine.
 
     Arguments:
         system: whose walk is counted.
         particles: a row.
+        fewest: rows, however dear they are.
     """
-    return max(_OPERATIONS // (particles * operations(system)), _FEWEST)
+    return max(_OPERATIONS // (particles * operations(system)), fewest)
 
 
 def _quality(system: System, train_rows: Rows, held: Rows, seed: int) -> dict[str, Any]:

@@ -3,6 +3,9 @@ r"""How likely held-out rows are under the model.
     -ELBO = distortion + rate = -E_q[log p(x|z)] + KL(q(z|x) || p(z)) >= -log p(x)
     NLL ~ -log (1/K) sum_k p(x, z_k) / q(z_k|x)          (Burda, Grosse, Salakhutdinov 2015, arXiv:1509.00519)
 
+Where the posterior has no randomness, as that of a quantiser, all weights of a row are equal: log p(x|z) + log p(z) of the one z is
+the bound, and one draw says all of it.
+
 The importance estimate of a row has the relative variance 1/ESS - 1/K (delta method), whence the standard error of the mean over
 rows.
 """
@@ -11,12 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vaekit.core.choose import centre
 from vaekit.core.system import System
 from vaekit.evaluation.figure import Figure, figure
 from vaekit.tasks.score import score
-from vaekit.tasks.walk import VALUES, Progress, Rows, silent
+from vaekit.tasks.walk import VALUES, Progress, Rows, at_rest, silent
 
-__all__ = ["Likelihood", "importance_nll"]
+__all__ = ["Likelihood", "importance_nll", "settled"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Likelihood:
         rows: how many.
         particles: K.
         seed: of the latents.
+        settled: whether the posterior has no randomness.
     """
 
     nll: float
@@ -48,12 +53,16 @@ class Likelihood:
     rows: int
     particles: int
     seed: int
+    settled: bool = False
 
     def figures(self) -> list[Figure]:
         """All of them, to be reported."""
         n, seed = self.rows, self.seed
         sampled = f"importance sampling from the posterior, {self.particles} particles a row, mean over rows"
         bound = f"mean over {self.particles} draws from the posterior, mean over rows"
+        if self.settled:
+            sampled = bound = "the posterior picks one latent for each row: an upper bound, -log p(x|z) - log p(z), mean over rows"
+        effective = figure("effective sample size", self.effective_sample_size, "particles", "higher", sampled, n, seed)
         return [
             figure(
                 "negative log-likelihood", self.nll, "nats", "lower", sampled, n, seed, standard_error=self.standard_error,
@@ -63,8 +72,19 @@ class Likelihood:
             figure("evidence lower bound", self.elbo, "nats", "higher", bound, n, seed),
             figure("distortion", self.distortion, "nats", "lower", bound, n, seed),
             figure("rate", self.rate, "nats", "none", bound + "; exact KL where a formula stands", n, seed),
-            figure("effective sample size", self.effective_sample_size, "particles", "higher", sampled, n, seed),
+            *([] if self.settled else [effective]),
         ]
+
+
+def settled(system: System) -> bool:
+    """Whether no latent of a row is left to chance, so that one draw from the posterior says all.
+
+    Arguments:
+        system: to be asked.
+    """
+    with at_rest(system) as device:
+        trace = system.model(system.modality.example(1).to(device), centre())
+    return not any(bool(site.posterior.stddev.any()) for site in trace.sites.values())
 
 
 def importance_nll(
@@ -94,5 +114,5 @@ def importance_nll(
         effective_sample_size=float(found.effective_sample_size.mean()),
         elbo=-(distortion + rate), distortion=distortion, rate=rate,
         bits_per_dimension=float(found.bits_per_dimension.mean()),
-        rows=n, particles=particles, seed=seed,
+        rows=n, particles=particles, seed=seed, settled=settled(system),
     )

@@ -205,7 +205,8 @@ class FittedVAE:
         return self._as_given(tasks.denoise(self.system, self.store(data, condition), draws, seed), data)
 
     def evaluate(
-        self, data: Any = None, particles: int = 100, baseline: bool = True, seed: int = 0, progress: Any = None
+        self, data: Any = None, particles: int = 100, baseline: bool = True, seed: int = 0, progress: Any = None,
+        temperatures: int = 0,
     ) -> dict[str, Any]:
         """Everything that is measured of the model, as JSON values: each figure with its unit and protocol.
 
@@ -215,12 +216,16 @@ class FittedVAE:
             baseline: also train a plain autoencoder in the same way and measure it.
             seed: of the draws.
             progress: called with a word and a fraction as the work goes on.
+            temperatures: also bound the likelihood of some rows by annealed importance sampling over so many, which takes minutes;
+                0 = do not.
         """
         from vaekit.faces.measuring import measured
 
-        return measured(self, data, particles, baseline, seed, progress)[0]
+        return measured(self, data, particles, baseline, seed, progress, temperatures)[0]
 
-    def report(self, path: str | Path, data: Any = None, particles: int = 100, seed: int = 0, progress: Any = None) -> dict[str, Any]:
+    def report(
+        self, path: str | Path, data: Any = None, particles: int = 100, seed: int = 0, progress: Any = None, temperatures: int = 0
+    ) -> dict[str, Any]:
         """Measure the model and write `report.html`, one self-contained file, with `metrics.json` beside it.
 
         Arguments:
@@ -229,10 +234,12 @@ class FittedVAE:
             particles: importance samples a row for the likelihood.
             seed: of the draws.
             progress: called with a word and a fraction as the work goes on.
+            temperatures: also bound the likelihood of some rows by annealed importance sampling over so many, which takes minutes;
+                0 = do not.
         """
         from vaekit.faces.measuring import reported
 
-        return reported(self, Path(path), data, particles, seed, progress)
+        return reported(self, Path(path), data, particles, seed, progress, temperatures)
 
     def describe(self) -> str:
         """The pipeline in words: data, encoder, latent, decoder, likelihood, objective, with shapes and parameter counts."""

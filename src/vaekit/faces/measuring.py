@@ -20,7 +20,7 @@ from vaekit.core.errors import InputError
 from vaekit.core.files import whole_file
 from vaekit.core.schedule import NonNegativeWeight
 from vaekit.core.system import System
-from vaekit.evaluation import Tried, evaluate
+from vaekit.evaluation import Annealing, Tried, evaluate, needs_moving_latents
 from vaekit.evaluation.report import Gallery, gather, page
 from vaekit.faces.extractors import own_extractor
 from vaekit.faces.options import BOOK, of_recipe
@@ -56,7 +56,7 @@ class Trained(Protocol):
 
 def measured(
     fitted: Trained, data: Any = None, particles: int = 100, baseline: bool = True, seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress | None = None, temperatures: int = 0,
 ) -> tuple[dict[str, Any], Gallery]:
     """Everything that is measured, as JSON values, and everything that is shown.
 
@@ -67,11 +67,15 @@ def measured(
         baseline: also train a plain autoencoder in the same way.
         seed: of the draws.
         progress: called with a word and a fraction.
+        temperatures: also bound the likelihood of some rows by annealed importance sampling over so many, which takes minutes; 0 = do not.
 
     Raises:
-        InputError: where the data cannot be opened, has changed, or has fewer than two rows.
+        InputError: where the latents cannot be annealed, the data cannot be opened, has changed, or has fewer than two rows.
     """
     tell = progress if progress is not None else _silent
+    annealing = Annealing(temperatures) if temperatures else None
+    if annealing is not None:
+        needs_moving_latents(fitted.system)
     parts = held_out(fitted.system.modality, fitted.data, fitted.parts)
     if data is None and not len(parts.test["x"]):
         raise InputError("no rows were held out to measure on (test=0): give data, or train with a share above 0")
@@ -83,7 +87,8 @@ def measured(
 
     judge = own_extractor(fitted.system, parts.train, tell) if has_density(fitted.system) else None
     metrics = evaluate(
-        fitted.system, parts.train, test, plain, seed, particles, progress=counted, tried=tried(fitted), extractor=judge
+        fitted.system, parts.train, test, plain, seed, particles, progress=counted, tried=tried(fitted), extractor=judge,
+        annealing=annealing,
     )
     metrics["protocol"]["baseline"] = words
     metrics["about"] = _about(fitted, test, data, words)
@@ -93,7 +98,8 @@ def measured(
 
 
 def reported(
-    fitted: Trained, path: Path, data: Any = None, particles: int = 100, seed: int = 0, progress: Progress | None = None
+    fitted: Trained, path: Path, data: Any = None, particles: int = 100, seed: int = 0, progress: Progress | None = None,
+    temperatures: int = 0,
 ) -> dict[str, Any]:
     """Measure, and write the page with `metrics.json` beside it, each whole or not at all.
 
@@ -104,11 +110,12 @@ def reported(
         particles: importance samples a row.
         seed: of the draws.
         progress: called with a word and a fraction.
+        temperatures: also bound the likelihood of some rows by annealed importance sampling over so many, which takes minutes; 0 = do not.
 
     Raises:
         InputError: as `measured`, or where the files cannot be written.
     """
-    metrics, gallery = measured(fitted, data, particles, True, seed, progress)
+    metrics, gallery = measured(fitted, data, particles, True, seed, progress, temperatures)
     text = page(metrics, gallery, fitted.history.to_json())
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

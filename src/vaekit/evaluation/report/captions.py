@@ -1,8 +1,8 @@
 """What one should see in each picture of the report, in plain words."""
 
 __all__ = [
-    "AGGREGATE", "BY_CLASS", "CORRELATIONS", "COLUMNS", "EFFECTS", "FEW", "INTERPOLATION", "ISLANDS", "MAP", "MEASURED_SAMPLES", "PLANE",
-    "RATES", "RECONSTRUCTIONS", "SAMPLES", "TOGETHER", "TRAINING", "TRAVERSALS",
+    "AGGREGATE", "ANNEALED", "BY_CLASS", "COLUMNS", "CORRELATIONS", "EFFECTS", "FEW", "INTERPOLATION", "ISLANDS", "LIKELIHOOD",
+    "MAP", "MEASURED_SAMPLES", "PLANE", "RATES", "RECONSTRUCTIONS", "SAMPLES", "TOGETHER", "TRAINING", "TRAVERSALS",
 ]
 
 TRAINING = (
@@ -53,6 +53,11 @@ FEW = "Rows as they came and as the model makes them, in the data's own units."
 EFFECTS = (
     "How far each column goes, in its own deviations, when one latent dimension moves from -2 to 2 deviations of the "
     "prior; the dimension that carries most comes first. Columns that change together are explained by one dimension."
+)
+LIKELIHOOD = "How probable held-out rows are under the model."
+ANNEALED = (
+    " The annealed figure comes closer to the truth than importance sampling where the posterior fits badly; on rows drawn from "
+    "the model the truth lies between two bounds, and the gap between them says how far off either can be."
 )
 MEASURED_SAMPLES = (
     "How rows drawn from the model compare with held-out rows. Beside each figure stands what real rows that were set in "

@@ -17,7 +17,7 @@ __all__ = ["COLOURS", "Headline", "headlines", "page"]
 
 COLOURS = {"good": "good", "warn": "warn", "bad": "bad", "none": "plain"}
 _PARTS = (
-    ("likelihood", "Likelihood", "How probable held-out rows are under the model."),
+    ("likelihood", "Likelihood", captions.LIKELIHOOD),
     ("reconstruction", "Reconstruction", "What is left of a row after it went through the latent."),
     ("latent", "Latent space", "How much the latent carries, and whether rows lie where the prior does."),
     ("representation", "Representation", "What the latent knows of the labels, which it was measured with."),
@@ -133,6 +133,8 @@ def _parts(metrics: Mapping[str, Any]) -> list[_Part]:
         others = _figures(beside)
         rows = tuple(_row(figure, others.get(figure["name"])) for figure in _figures(section).values())
         absent = section.get("absent") or ""
+        if name == "likelihood" and any(row.name.endswith("annealed") for row in rows):
+            sentence += captions.ANNEALED
         if name == "representation" and metrics["protocol"].get("condition_width"):
             sentence += " What the condition tells, the latent need not hold."
         if rows or absent:

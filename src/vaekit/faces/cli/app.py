@@ -123,10 +123,14 @@ def evaluate(
     run: Run, data: Perhaps = None,
     out: Annotated[Path | None, Option("--out", "-o", help="Folder for report.html and metrics.json.", show_default="RUN")] = None,
     particles: Annotated[int, Option("--particles", help="Importance samples a row.")] = 100,
+    ais: Annotated[
+        int,
+        Option("--ais", metavar="TEMPERATURES", help="Anneal too, over, say, 100 temperatures: minutes of work.", show_default="do not"),
+    ] = 0,
     seed: Seed = 0, json: Json = False,
 ) -> None:
     """Measure a trained model on its held-out rows, or on DATA."""
-    _told("fitting.evaluate", json, run, data, out, particles, seed, quiet=json)
+    _told("fitting.evaluate", json, run, data, out, particles, ais, seed, quiet=json)
 
 
 @app.command(rich_help_panel=_LEARN)

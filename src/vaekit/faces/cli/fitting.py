@@ -105,7 +105,7 @@ def resume(
     return _done(work, folder, report, quiet)
 
 
-def evaluate(run: Path, data: str | None, out: Path | None, particles: int, seed: int, quiet: bool) -> Answer:
+def evaluate(run: Path, data: str | None, out: Path | None, particles: int, ais: int, seed: int, quiet: bool) -> Answer:
     """Measure a trained model again.
 
     Arguments:
@@ -113,12 +113,13 @@ def evaluate(run: Path, data: str | None, out: Path | None, particles: int, seed
         data: rows to measure on; None = those that were held out.
         out: folder for the report; None = the run's own, or one in it that is named by the data.
         particles: importance samples a row.
+        ais: temperatures of annealed importance sampling; 0 = none.
         seed: of the draws.
         quiet: show nothing while it goes on.
     """
     fitted = api.load(run)
     folder = out or (run if data is None else run / _stem(data))
-    return _measured(fitted, run, folder, quiet, data, particles, seed)
+    return _measured(fitted, run, folder, quiet, data, particles, seed, ais)
 
 
 def _done(work: Callable[[bool, Sequence[Hook]], FittedVAE], folder: Path, report: bool, quiet: bool) -> Answer:
@@ -136,12 +137,13 @@ def _done(work: Callable[[bool, Sequence[Hook]], FittedVAE], folder: Path, repor
 
 
 def _measured(
-    fitted: FittedVAE, run: Path, folder: Path, quiet: bool, data: str | None = None, particles: int = 100, seed: int = 0
+    fitted: FittedVAE, run: Path, folder: Path, quiet: bool, data: str | None = None, particles: int = 100, seed: int = 0,
+    ais: int = 0,
 ) -> Answer:
     began = time.monotonic()
     try:
         with working(sys.stderr.isatty() and not quiet) as progress:
-            metrics = fitted.report(folder / _REPORT, data, particles, seed, progress)
+            metrics = fitted.report(folder / _REPORT, data, particles, seed, progress, ais)
     except KeyboardInterrupt as error:
         raise Stopped(f"interrupted while measuring; the model is whole: measure it with  vae evaluate {shlex.quote(str(run))}") from error
     facts = {**_facts(fitted, run), "report": str(folder / _REPORT), "measured_seconds": round(time.monotonic() - began, 2), **metrics}
