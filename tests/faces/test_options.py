@@ -30,7 +30,7 @@ OUTSIDE = {
     "capacity": -0.5, "free_bits": -0.5, "blocks": -1, "weight_decay": -0.5, "clip": -0.5, "patience": -1,
     "groups": 0, "prior": [8, 0], "pseudo_inputs": 0, "share": 1.5, "critic": [8, 0], "strength": -1.0, "diagonal": -0.5, "alpha": 1.5,
     "distortion": -0.5, "penalty": -0.5,
-    "steps": 0, "flow_hidden": [8, 0], "context": 0, "width": 0,
+    "steps": 0, "flow_hidden": [8, 0], "context": 0, "width": 0, "levels": 0,
 }
 
 

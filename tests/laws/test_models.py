@@ -19,9 +19,9 @@ from vaekit.core.choose import centre, enumerate_, fixed, from_posterior, from_p
 from vaekit.core.conditional import Conditional, Family, Neural
 from vaekit.core.noise import RowNoise
 from vaekit.core.trace import LatentModel
-from vaekit.models import VAE
+from vaekit.models import VAE, Ladder, Level
 from vaekit.parts.likelihoods import LIKELIHOODS
-from vaekit.parts.networks import MLP, Scaled, VectorReader, VectorWriter
+from vaekit.parts.networks import MLP, Scaled, VectorReader, VectorWriter, vector_pyramid
 from vaekit.parts.posteriors import Normal
 from vaekit.parts.priors import Standard, conditional_normal
 
@@ -70,6 +70,18 @@ def discrete() -> VAE:
     return VAE(Neural(reader, Code()), UniformCode(), Neural(Decoded(6), LIKELIHOODS["bernoulli"]((COLUMNS,))))
 
 
+def ladder(condition_width: int = 0, gaps: bool = False, levels: int = 2, latent: int = LATENT, columns: int = COLUMNS) -> Ladder:
+    """Fully connected levels, whose first site is the top."""
+    torch.manual_seed(0)
+    layers = partial(MLP, hidden=(6,))
+    reader = VectorReader((columns,), condition_width, gaps, Scaled(torch.zeros(1), torch.ones(1)), layers)
+    built = vector_pyramid(reader, levels, latent, condition_width, layers, layers, "silu")
+    priors = [Standard(latent), *(Neural(ready, Normal(latent)) for ready in built.ready)]
+    steps = [Level(p, Neural(meet, Normal(latent)), below) for p, meet, below in zip(priors, built.meet, built.below)]
+    writer = VectorWriter(built.width, (), condition_width, partial(MLP, hidden=()))
+    return Ladder(built.up, steps, Neural(writer, LIKELIHOODS["normal"]((columns,), scale=0.5)))
+
+
 def x_of(rows: int = 7, seed: int = 1) -> Tensor:
     return torch.randn(rows, COLUMNS, generator=torch.Generator().manual_seed(seed))
 
@@ -81,6 +93,7 @@ class Case:
     make: Callable[[], LatentModel]
     batch: Batch
     latent: tuple[int, ...] = (LATENT,)
+    site: str = "z"
 
 
 GIVEN = torch.randn(7, WIDTH, generator=torch.Generator().manual_seed(2))
@@ -90,6 +103,8 @@ CASES = {
     "learned_prior": Case(partial(linear, WIDTH, learned_prior=True), Batch(x_of(), condition=GIVEN)),
     "gaps": Case(partial(linear, gaps=True), Batch(x_of(), observed=x_of(seed=3) > -0.5)),
     "discrete": Case(discrete, Batch((x_of() > 0).float()), ()),
+    "ladder": Case(partial(ladder, levels=3), Batch(x_of()), site="z1"),
+    "ladder_lower": Case(partial(ladder, WIDTH), Batch(x_of(), condition=GIVEN), site="z2"),
 }
 every = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 continuous = pytest.mark.parametrize("case", [CASES[n] for n in CASES if n != "discrete"], ids=[n for n in CASES if n != "discrete"])
@@ -99,7 +114,7 @@ continuous = pytest.mark.parametrize("case", [CASES[n] for n in CASES if n != "d
 @pytest.mark.parametrize("particles", [1, 3])
 def test_every_number_has_its_axes(case, particles):
     trace = case.make()(case.batch, from_posterior(particles))
-    site, rows = trace.sites["z"], case.batch.rows
+    site, rows = trace.sites[case.site], case.batch.rows
     assert site.z.shape == (particles, rows, *case.latent)
     assert trace.log_likelihood.shape == trace.log_weight().shape == site.log_ratio().shape == (particles, rows)
     assert trace.kl().shape == (particles, rows) and trace.elbo().shape == (rows,)
@@ -176,37 +191,37 @@ def test_one_row_is_enumerated_too():
 def test_the_centre_is_the_mean_and_repeats(case):
     model = case.make()
     trace, again = (model(case.batch, centre()) for _ in range(2))
-    torch.testing.assert_close(trace.sites["z"].z, trace.sites["z"].posterior.mean)
+    torch.testing.assert_close(trace.sites[case.site].z, trace.sites[case.site].posterior.mean)
     assert torch.equal(trace.elbo(), again.elbo())
 
 
 @every
 def test_given_values_are_taken(case):
     model = case.make()
-    drawn = model(case.batch, from_posterior(2)).sites["z"].z
-    trace = model(case.batch, fixed({"z": drawn}, centre()))
-    assert trace.sites["z"].z is drawn and trace.log_likelihood.shape == (2, 7)
+    drawn = model(case.batch, from_posterior(2)).sites[case.site].z
+    trace = model(case.batch, fixed({case.site: drawn}, centre()))
+    assert trace.sites[case.site].z is drawn and trace.log_likelihood.shape == (2, 7)
     elsewhere = model(case.batch, fixed({"other": drawn}, centre()))
-    assert torch.equal(elsewhere.sites["z"].z, model(case.batch, centre()).sites["z"].z)
+    assert torch.equal(elsewhere.sites[case.site].z, model(case.batch, centre()).sites[case.site].z)
 
 
 @every
 def test_generation_looks_at_no_data(case):
     model, empty = case.make(), case.batch.without_x()
     trace = model(empty, from_prior(particles=2))
-    assert trace.likelihood.sample().shape == (2, 7, COLUMNS) and trace.sites["z"].posterior is None
-    for ask in (lambda: trace.log_likelihood, lambda: trace.sites["z"].kl(), lambda: model(empty, from_posterior())):
+    assert trace.likelihood.sample().shape == (2, 7, COLUMNS) and trace.sites[case.site].posterior is None
+    for ask in (lambda: trace.log_likelihood, lambda: trace.sites[case.site].kl(), lambda: model(empty, from_posterior())):
         with pytest.raises(ValueError, match=r"no x|no KL|without looking"):
             ask()
-    assert not trace.sites["z"].random
+    assert not trace.sites[case.site].random
 
 
 @continuous
 def test_the_temperature_goes_from_the_centre_to_the_prior(case):
     model, empty = case.make(), case.batch.without_x()
-    middle = model(empty, centre()).sites["z"].z
+    middle = model(empty, centre()).sites[case.site].z
     torch.manual_seed(0)
-    spread = {t: (model(empty, from_prior(t, 2_000)).sites["z"].z - middle).std(0).mean().item() for t in (0.0, 0.5, 1.0)}
+    spread = {t: (model(empty, from_prior(t, 2_000)).sites[case.site].z - middle).std(0).mean().item() for t in (0.0, 0.5, 1.0)}
     assert spread[0.0] < 1e-4
     assert spread[0.5] == pytest.approx(spread[1.0] / 2, rel=0.05)
 

@@ -98,8 +98,14 @@ class Modality(ABC):
             InputError: where the likelihood does not fit the data; offers the fixes.
         """
 
-    def pyramid(self, levels: int, latent: int) -> nn.Module:
-        """The up and down paths of a hierarchy."""
+    def pyramid(self, levels: int, latent: int, **arguments: Any) -> nn.Module:
+        """The networks of a hierarchy: `up` to features of every level, `ready`, `meet` and `below` at each, `grids`, `width`, `positions`.
+
+        Arguments:
+            levels: how many latents stand above one another.
+            latent: dimensions of each at each position.
+            arguments: sizes of the networks.
+        """
         raise InputError(f"modality '{self.name}' has no pyramid: hierarchical recipes are not defined on it")
 
     def critic(self, widths: tuple[int, ...] = (), **arguments: Any) -> nn.Module:

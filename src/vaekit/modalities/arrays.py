@@ -19,9 +19,9 @@ from vaekit.modalities.architecture import Architecture
 from vaekit.modalities.conditions import Conditions, check_conditions
 from vaekit.parts.likelihoods import LIKELIHOODS, Likelihood
 from vaekit.parts.likelihoods.choice import Chosen, Facts, Kind, arguments_for, check, choose, facts, made
-from vaekit.parts.networks import Critic, OwnReader, OwnWriter
+from vaekit.parts.networks import Critic, OwnReader, OwnWriter, Pyramid, vector_pyramid
 
-__all__ = ["ArrayModality"]
+__all__ = ["ArrayModality", "layered"]
 
 # A density needs a Jacobian to be quoted in the data's own units; a probability does not.
 _DENSITIES = ("real", "unit", "open_unit")
@@ -287,6 +287,20 @@ class ArrayModality(Modality):
         self.adapter.state = state["adapter"]
         self.conditions.state = state["conditions"]
         self.input = (np.asarray(state["input"][0]), np.asarray(state["input"][1]))
+
+
+def layered(reader: nn.Module, architecture: Architecture, levels: int, latent: int, condition_width: int) -> Pyramid:
+    """A pyramid of fully connected layers.
+
+    Arguments:
+        reader: to the features of the lowest level.
+        architecture: of the layers.
+        levels: how many latents stand above one another.
+        latent: dimensions of each.
+        condition_width: numbers of a condition; 0 = none.
+    """
+    layers = (architecture.layers(), architecture.layers(reverse=True))
+    return vector_pyramid(reader, levels, latent, condition_width, *layers, architecture.activation)
 
 
 def _first(records: Records, marked: np.ndarray) -> tuple[Any, str]:

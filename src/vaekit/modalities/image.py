@@ -6,7 +6,7 @@ r"""Images, grey or in colour: bytes, levels, bits or floats.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import prod
+from math import ceil, prod
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -20,9 +20,18 @@ from vaekit.core.noise import Noise
 from vaekit.core.records import Records
 from vaekit.modalities.affine import Affine
 from vaekit.modalities.architecture import Architecture
-from vaekit.modalities.arrays import ArrayModality
+from vaekit.modalities.arrays import ArrayModality, layered
 from vaekit.parts.likelihoods.choice import Chosen, Facts
-from vaekit.parts.networks import ConvolutionReader, ConvolutionWriter, Ordered, Scaled, VectorReader, VectorWriter
+from vaekit.parts.networks import (
+    ConvolutionReader,
+    ConvolutionWriter,
+    Ordered,
+    Pyramid,
+    Scaled,
+    VectorReader,
+    VectorWriter,
+    grid_pyramid,
+)
 
 __all__ = ["Image"]
 
@@ -128,8 +137,27 @@ class Image(ArrayModality):
         """The way back of `reading`."""
         a = self.resolved(architecture)
         if a.network == "convolution" or positions:
-            return ConvolutionWriter(width, positions, self.event, self.condition_width, a.levels, a.blocks, _flat(a), a.activation, a.norm)
+            channels = a.levels[: self._halvings(positions, len(a.levels))]
+            return ConvolutionWriter(width, positions, self.event, self.condition_width, channels, a.blocks, _flat(a), a.activation, a.norm)
         return VectorWriter(width, positions, self.condition_width, a.layers(reverse=True))
+
+    def pyramid(self, levels: int, latent: int, **arguments: Any) -> Pyramid:
+        """Residual convolutions with latents on grids, or fully connected layers, as `reading` has them."""
+        a = self.resolved(Architecture.checked(**arguments))
+        if a.network != "convolution":
+            return layered(self.reading(a, False), a, levels, latent, self.condition_width)
+        mean, deviation = map(torch.as_tensor, self.input)
+        scaled = Scaled(mean.reshape(self.event).mean(dim=(0, 1)), deviation)
+        return grid_pyramid(
+            self.event, levels, latent, self.condition_width, self.gaps, scaled, a.levels, a.blocks, a.activation, a.norm, a.dropout
+        )
+
+    def _halvings(self, positions: tuple[int, ...], most: int) -> int:
+        """How often the image is halved, upwards, until it is no larger than a latent's grid; `most` for a vector."""
+        sides, count = self.event[:2], 0
+        while positions and count < most and any(side > place for side, place in zip(sides, positions)):
+            sides, count = tuple(ceil(side / 2) for side in sides), count + 1
+        return count if positions else most
 
     def resolved(self, architecture: Architecture) -> Architecture:
         """The architecture with its network decided."""

@@ -16,10 +16,10 @@ from vaekit.core.errors import InputError
 from vaekit.core.records import Records
 from vaekit.modalities.affine import Affine
 from vaekit.modalities.architecture import Architecture
-from vaekit.modalities.arrays import ArrayModality
+from vaekit.modalities.arrays import ArrayModality, layered
 from vaekit.parts.likelihoods import LIKELIHOODS
 from vaekit.parts.likelihoods.choice import Facts
-from vaekit.parts.networks import Logarithm, OneHot, Scaled, VectorReader, VectorWriter
+from vaekit.parts.networks import Logarithm, OneHot, Pyramid, Scaled, VectorReader, VectorWriter
 
 __all__ = ["Vector"]
 
@@ -115,6 +115,11 @@ class Vector(ArrayModality):
         if architecture.network == "convolution" or architecture.convolves:
             raise InputError("network='convolution', with its channels, blocks and norm, needs images; use 'mlp' or 'residual' for a table")
         return architecture.resolved("mlp")
+
+    def pyramid(self, levels: int, latent: int, **arguments: Any) -> Pyramid:
+        """Fully connected layers at every level."""
+        a = self.resolved(Architecture.checked(**arguments))
+        return layered(self.reading(a, False), a, levels, latent, self.condition_width)
 
     def _embedding(self) -> nn.Module:
         if self.likelihood == "categorical":

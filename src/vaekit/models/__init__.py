@@ -1,5 +1,6 @@
 """The walk, once for each shape of latent graph."""
 
+from vaekit.models.ladder import Ladder, Level
 from vaekit.models.vae import VAE
 
-__all__ = ["VAE"]
+__all__ = ["VAE", "Ladder", "Level"]

@@ -8,10 +8,11 @@ from vaekit.parts.networks.field import VelocityField
 from vaekit.parts.networks.join import join
 from vaekit.parts.networks.mlp import MLP
 from vaekit.parts.networks.own import OwnReader, OwnWriter
+from vaekit.parts.networks.pyramid import Pyramid, grid_pyramid, vector_pyramid
 from vaekit.parts.networks.residual import Residual
 from vaekit.parts.networks.vectors import VectorReader, VectorWriter
 
 __all__ = [
     "MLP", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Critic", "Logarithm", "OneHot", "Ordered", "OwnReader",
-    "OwnWriter", "Residual", "Scaled", "VectorReader", "VectorWriter", "VelocityField", "join",
+    "OwnWriter", "Pyramid", "Residual", "Scaled", "VectorReader", "VectorWriter", "VelocityField", "grid_pyramid", "join", "vector_pyramid",
 ]

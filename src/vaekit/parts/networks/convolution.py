@@ -18,10 +18,11 @@ from vaekit.parts.networks.activation import activation as named_activation
 from vaekit.parts.networks.embed import with_gaps
 from vaekit.parts.networks.join import join
 
-__all__ = ["ConvolutionReader", "ConvolutionWriter", "PlainBlock", "ResidualBlock", "to_pixels"]
+__all__ = ["ConvolutionReader", "ConvolutionWriter", "PlainBlock", "ResidualBlock", "norm_of", "repeated", "to_pixels", "tower"]
 
 
-def _norm(channels: int, norm: str) -> nn.Module:
+def norm_of(channels: int, norm: str) -> nn.Module:
+    """The norm of this name, `group` or `none`, for so many channels."""
     if norm == "none":
         return nn.Identity()
     # Fewer channels a group would leave nothing of a grid of one pixel: a value normed by itself is zero.
@@ -37,20 +38,22 @@ class ResidualBlock(nn.Module):
         condition_width: numbers of a condition; 0 = none.
         activation: name of the nonlinearity.
         norm: `group` or `none`.
+        dropout: share of the inner features that is dropped while training.
     """
 
-    def __init__(self, channels: int, condition_width: int, activation: str, norm: str):
+    def __init__(self, channels: int, condition_width: int, activation: str, norm: str, dropout: float = 0.0):
         super().__init__()
-        self.first = nn.Sequential(_norm(channels, norm), named_activation(activation), nn.Conv2d(channels, channels, 3, padding=1))
-        self.second = nn.Sequential(_norm(channels, norm), named_activation(activation), nn.Conv2d(channels, channels, 3, padding=1))
+        self.first = nn.Sequential(norm_of(channels, norm), named_activation(activation), nn.Conv2d(channels, channels, 3, padding=1))
+        self.second = nn.Sequential(norm_of(channels, norm), named_activation(activation), nn.Conv2d(channels, channels, 3, padding=1))
         self.bias = nn.Linear(condition_width, channels) if condition_width else None
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, h: Tensor, condition: Tensor | None) -> Tensor:
         """Features of the same shape, `(N, channels, height, width)`; condition `(N, width)`."""
         inner = self.first(h)
         if self.bias is not None:
             inner = inner + self.bias(condition)[..., None, None]
-        return h + self.second(inner)
+        return h + self.second(self.dropout(inner))
 
 
 class PlainBlock(nn.Module):
@@ -65,7 +68,7 @@ class PlainBlock(nn.Module):
 
     def __init__(self, channels: int, condition_width: int, activation: str, norm: str):
         super().__init__()
-        self.norm, self.activation = _norm(channels, norm), named_activation(activation)
+        self.norm, self.activation = norm_of(channels, norm), named_activation(activation)
         self.bias = nn.Linear(condition_width, channels) if condition_width else None
 
     def forward(self, h: Tensor, condition: Tensor | None) -> Tensor:
@@ -74,14 +77,15 @@ class PlainBlock(nn.Module):
         return self.activation(normed if self.bias is None else normed + self.bias(condition)[..., None, None])
 
 
-def _tower(blocks: int, width: int, condition_width: int, activation: str, norm: str) -> nn.ModuleList:
+def tower(blocks: int, width: int, condition_width: int, activation: str, norm: str, dropout: float = 0.0) -> nn.ModuleList:
     """What stands on one level after its grid was halved."""
     if not blocks:
         return nn.ModuleList([PlainBlock(width, condition_width, activation, norm)])
-    return nn.ModuleList(ResidualBlock(width, condition_width, activation, norm) for _ in range(blocks))
+    return nn.ModuleList(ResidualBlock(width, condition_width, activation, norm, dropout) for _ in range(blocks))
 
 
-def _repeated(condition: Tensor | None, particles: int) -> Tensor | None:
+def repeated(condition: Tensor | None, particles: int) -> Tensor | None:
+    """A condition `(1 or S, B, width)` as one axis of rows, `(S B, width)`."""
     return None if condition is None else condition.expand(particles, -1, -1).flatten(0, 1)
 
 
@@ -113,9 +117,9 @@ class ConvolutionReader(nn.Module):
         self.downs, self.towers = nn.ModuleList(), nn.ModuleList()
         for width in channels:
             self.downs.append(_halving(size, width, (height, breadth)))
-            self.towers.append(_tower(blocks, width, condition_width, activation, norm))
+            self.towers.append(tower(blocks, width, condition_width, activation, norm))
             height, breadth, size = _halved(height), _halved(breadth), width
-        self.last = nn.Sequential(_norm(size, norm), named_activation(activation)) if blocks else nn.Identity()
+        self.last = nn.Sequential(norm_of(size, norm), named_activation(activation)) if blocks else nn.Identity()
         self.flat = nn.Identity() if grid else nn.Sequential(
             nn.Linear(size * height * breadth, hidden), named_activation(activation), nn.Dropout(dropout)
         )
@@ -136,7 +140,7 @@ class ConvolutionReader(nn.Module):
     def trunk(self, h: Tensor, condition: Tensor | None) -> Tensor:
         """Features `(S, B, *positions, width)`."""
         rows = h.shape[:2]
-        given = _repeated(condition, rows[0])
+        given = repeated(condition, rows[0])
         h = h.flatten(0, 1).movedim(-1, 1)
         for down, tower in zip(self.downs, self.towers):
             h = down(h)
@@ -200,7 +204,7 @@ class ConvolutionWriter(nn.Module):
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Features `(S, B, height, width, channels)`."""
-        given = _repeated(condition, z.shape[0])
+        given = repeated(condition, z.shape[0])
         h = self.enter(join(z, condition))
         rows = h.shape[:2]
         h = h.flatten(0, 1)
@@ -219,7 +223,7 @@ class ConvolutionWriter(nn.Module):
 
 def _doubling(size: int, width: int, activation: str, norm: str) -> nn.Sequential:
     """Four channels for each one of the finer grid, whose places become two by two, at a quarter of what the finer grid would cost."""
-    return nn.Sequential(_norm(size, norm), named_activation(activation), nn.Conv2d(size, 4 * width, 3, padding=1))
+    return nn.Sequential(norm_of(size, norm), named_activation(activation), nn.Conv2d(size, 4 * width, 3, padding=1))
 
 
 def to_pixels(h: Tensor) -> Tensor:

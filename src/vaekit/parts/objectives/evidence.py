@@ -41,7 +41,7 @@ class KL(Term):
 
     Arguments:
         weight: beta: a number, a schedule, or a schedule's JSON form.
-        free_bits: lambda, nats a coordinate: below it, a coordinate's mean over the batch costs nothing more.
+        free_bits: lambda, nats a coordinate, or a channel of a grid: below it, its mean over the batch costs nothing more.
         capacity: C, nats: a number or a schedule at which the rate's mean over the batch is held; None = no capacity.
 
     Raises:
@@ -63,11 +63,15 @@ class KL(Term):
 
 
 def _floored_rate(trace: Trace, floor: float) -> Tensor:
-    """sum_d max(mean_b KL_d, floor) over all sites, `()`; a site that does not fall apart into coordinates counts as one."""
+    """sum_d max(mean_b KL_d, floor) over all sites, `()`; a site that does not fall apart into coordinates counts as one.
+
+    A channel of a grid counts as one coordinate, summed over its positions (Kingma et al. 2016): a place where most rows have nothing to
+    say, such as a corner of an image, must stay free to say nothing.
+    """
     floored = []
     for site in trace.sites.values():
         by_dimension = site.kl_by_dimension()
-        values = trace.mean(site.kl().unsqueeze(-1) if by_dimension is None else by_dimension.flatten(2))
+        values = trace.mean(site.kl().unsqueeze(-1) if by_dimension is None else by_dimension.unsqueeze(2).flatten(2, -2).sum(2))
         weight = trace.batch.weight
         mean = (values if weight is None else weight.unsqueeze(-1) * values).mean(0)
         floored.append(mean.clamp(min=floor).sum())

@@ -1,0 +1,47 @@
+r"""Systems with latents above one another.
+
+| recipe | minimises | paper |
+| --- | --- | --- |
+| `ladder_vae` | distortion + sum over levels of E_q KL(q(z_l|x, z_<l) || p(z_l|z_<l)) | Sonderby et al. 2016, arXiv:1602.02282 |
+"""
+
+from typing import Any
+
+from vaekit.core.conditional import Neural
+from vaekit.core.declared import Count, NonNegative
+from vaekit.core.modality import Modality
+from vaekit.core.objective import Objective
+from vaekit.core.schedule import NonNegativeWeight
+from vaekit.core.stage import Stage
+from vaekit.core.system import System
+from vaekit.models import Ladder, Level
+from vaekit.parts.objectives import KL, Reconstruction
+from vaekit.parts.posteriors import Normal
+from vaekit.parts.priors import Standard
+
+__all__ = ["ladder_vae"]
+
+
+def ladder_vae(
+    modality: Modality, levels: Count = 3, latent: Count = 8, likelihood: Any = "auto", beta: NonNegativeWeight = 1.0,
+    free_bits: NonNegative = 0.0, **network: Any,
+) -> System:
+    """The ladder VAE: latents decided from the top down, with posteriors that say how far they are from their priors.
+
+    Arguments:
+        modality: fitted to the data.
+        levels: how many latents stand above one another; of images, spread over the grids of `channels`, from the coarsest on.
+        latent: dimensions of each; of images under a convolution, at each position of its grid.
+        likelihood: `auto` = the one that the data was prepared for.
+        beta: weight of the rate, a number or a schedule; a warm-up is `{"recipe": "linear", "arguments": {"until": 0.1}}`.
+        free_bits: nats a coordinate, or a channel of a grid, below which the rate costs nothing more.
+        network: sizes of the networks.
+
+    Source: Sonderby et al. 2016, arXiv:1602.02282; residual posteriors: Vahdat, Kautz 2020, arXiv:2007.03898.
+    """
+    built: Any = modality.pyramid(levels, latent, **network)
+    families = [Normal(latent, grid) for grid in built.grids]
+    priors = [Standard(latent, built.grids[0]), *map(Neural, built.ready, families[1:])]
+    steps = map(Level, priors, map(Neural, built.meet, families), built.below)
+    writer = modality.writer(built.width, built.positions, likelihood, **network)
+    return System(Ladder(built.up, list(steps), writer), [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)
