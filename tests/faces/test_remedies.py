@@ -32,7 +32,9 @@ DATA = {"table": RANDOM.normal(size=(60, 3)), "images": RANDOM.integers(0, 256, 
 
 def fitted(data: str, recipe: str, **arguments) -> vk.FittedVAE:
     told = np.arange(60) % 3 if recipe == "cvae" else None
-    return vk.fit(DATA[data], recipe, condition=told, latent=WIDTH, epochs=1, validations=1, progress=False, test=0.2, **arguments)
+    known = np.arange(60) % 3 if recipe in ("m1", "m2", "m1_m2") else None
+    few = {"latent": WIDTH, "epochs": 1, "validations": 1, "progress": False, "test": 0.2}
+    return vk.fit(DATA[data], recipe, condition=told, labels=known, **few, **arguments)
 
 
 @pytest.fixture(scope="module")

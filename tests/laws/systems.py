@@ -70,13 +70,20 @@ DATA = {
 }
 
 
+LABELLED = ("m1", "m2", "m1_m2")
+
+
 @cache
-def records(name: str, condition: bool) -> Records:
-    """Rows of a kind; a condition is a class and a number."""
+def records(name: str, condition: bool, labels: bool = False) -> Records:
+    """Rows of a kind; a condition is a class and a number; a label is a third of the first principal component, and most are missing."""
     rng = np.random.default_rng(0)
     x = DATA[name].make(rng, ROWS + HELD_OUT)
     given = np.stack([np.array(["a", "b", "c"])[rng.integers(0, 3, len(x))], rng.normal(size=len(x)).astype("U8")], 1).astype(object)
-    return Records(x, condition=given if condition else None, condition_columns=("kind", "age") if condition else ())
+    flat = np.nan_to_num(x.reshape(len(x), -1).astype(float))
+    place = np.linalg.svd(flat - flat.mean(0), full_matrices=False)[0][:, 0]
+    label = np.where(rng.random(len(x)) < 0.3, np.searchsorted(np.quantile(place, [1 / 3, 2 / 3]), place), -1)
+    told = {"label": label, "classes": ("low", "middle", "high")} if labels else {}
+    return Records(x, condition=given if condition else None, condition_columns=("kind", "age") if condition else (), **told)
 
 
 @dataclass(frozen=True)
@@ -85,14 +92,15 @@ class Feed:
     validation: Loader
 
 
-def modality_of(name: str, condition: bool = False) -> Modality:
-    return MODALITIES[DATA[name].modality](**DATA[name].arguments).fit(records(name, condition))
+def modality_of(name: str, condition: bool = False, labels: bool = False) -> Modality:
+    return MODALITIES[DATA[name].modality](**DATA[name].arguments).fit(records(name, condition, labels))
 
 
 def made(name: str, recipe: str = "vae", condition: bool = False, seed: int = 0, **arguments: Any) -> tuple[System, Feed]:
     """A system of this recipe on this kind of data, with weights of this seed, and its rows."""
-    modality = modality_of(name, condition)
-    stored = modality.store(records(name, condition))
+    labels = recipe in LABELLED
+    modality = modality_of(name, condition, labels)
+    stored = modality.store(records(name, condition, labels))
     train, held_out = ({n: t[part] for n, t in stored.items()} for part in (slice(ROWS), slice(ROWS, None)))
     torch.manual_seed(seed)
     system = build(BOOK, recipe, modality, **{"latent": 3, **DATA[name].network, **arguments})

@@ -19,11 +19,11 @@ from vaekit.core.choose import centre, enumerate_, fixed, from_posterior, from_p
 from vaekit.core.conditional import Conditional, Family, Neural
 from vaekit.core.noise import RowNoise
 from vaekit.core.trace import LatentModel
-from vaekit.models import VAE, Ladder, Level
+from vaekit.models import VAE, ClassifiedVAE, LabelledVAE, Ladder, Level, StackedVAE
 from vaekit.parts.likelihoods import LIKELIHOODS
-from vaekit.parts.networks import MLP, Scaled, VectorReader, VectorWriter, vector_pyramid
-from vaekit.parts.posteriors import Normal
-from vaekit.parts.priors import Standard, conditional_normal
+from vaekit.parts.networks import MLP, Late, Scaled, VectorReader, VectorWriter, vector_pyramid
+from vaekit.parts.posteriors import Classes, DrawnNormal, Normal
+from vaekit.parts.priors import ClassPrior, Standard, conditional_normal
 
 COLUMNS, LATENT, WIDTH = 4, 2, 3
 
@@ -82,6 +82,28 @@ def ladder(condition_width: int = 0, gaps: bool = False, levels: int = 2, latent
     return Ladder(built.up, steps, Neural(writer, LIKELIHOODS["normal"]((columns,), scale=0.5)))
 
 
+NAMES, COUNTS = ("a", "b", "c"), (3, 1, 2)
+
+
+def labelled(size: int = COLUMNS, family: Family | None = None) -> LabelledVAE:
+    """M2 with linear parts: given the class, x is normal."""
+    torch.manual_seed(0)
+    layers = partial(MLP, hidden=())
+    posterior = Neural(Late(MLP(size, ()), layers(size + 3)), Normal(LATENT))
+    likelihood = Neural(layers(3 + LATENT), LIKELIHOODS["normal"]((size,), scale=0.5) if family is None else family)
+    return LabelledVAE(Neural(layers(size), Classes(3)), ClassPrior(NAMES, COUNTS), posterior, Standard(LATENT), likelihood)
+
+
+def classified() -> ClassifiedVAE:
+    below = linear()
+    return ClassifiedVAE(below.posterior, below.prior, below.likelihood, Neural(MLP(LATENT, ()), Classes(3)))
+
+
+def stacked() -> StackedVAE:
+    below = linear()
+    return StackedVAE(below.posterior, below.prior, below.likelihood, labelled(LATENT, DrawnNormal(LATENT)))
+
+
 def x_of(rows: int = 7, seed: int = 1) -> Tensor:
     return torch.randn(rows, COLUMNS, generator=torch.Generator().manual_seed(seed))
 
@@ -105,6 +127,10 @@ CASES = {
     "discrete": Case(discrete, Batch((x_of() > 0).float()), ()),
     "ladder": Case(partial(ladder, levels=3), Batch(x_of()), site="z1"),
     "ladder_lower": Case(partial(ladder, WIDTH), Batch(x_of(), condition=GIVEN), site="z2"),
+    "labelled": Case(labelled, Batch(x_of())),
+    "half_labelled": Case(labelled, Batch(x_of(), label=torch.tensor([0, -1, 1, 2, -1, -1, 0]))),
+    "classified": Case(classified, Batch(x_of())),
+    "stacked": Case(stacked, Batch(x_of())),
 }
 every = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 continuous = pytest.mark.parametrize("case", [CASES[n] for n in CASES if n != "discrete"], ids=[n for n in CASES if n != "discrete"])
@@ -198,10 +224,10 @@ def test_the_centre_is_the_mean_and_repeats(case):
 @every
 def test_given_values_are_taken(case):
     model = case.make()
-    drawn = model(case.batch, from_posterior(2)).sites[case.site].z
-    trace = model(case.batch, fixed({case.site: drawn}, centre()))
-    assert trace.sites[case.site].z is drawn and trace.log_likelihood.shape == (2, 7)
-    elsewhere = model(case.batch, fixed({"other": drawn}, centre()))
+    drawn = {name: site.z for name, site in model(case.batch, from_posterior(2)).sites.items()}
+    trace = model(case.batch, fixed(drawn, centre()))
+    assert all(trace.sites[name].z is z for name, z in drawn.items()) and trace.log_likelihood.shape == (2, 7)
+    elsewhere = model(case.batch, fixed({"other": drawn[case.site]}, centre()))
     assert torch.equal(elsewhere.sites[case.site].z, model(case.batch, centre()).sites[case.site].z)
 
 

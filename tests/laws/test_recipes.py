@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from systems import BOOK, DATA, Feed, held_out, made, modality_of, records
+from systems import BOOK, DATA, LABELLED, Feed, held_out, made, modality_of, records
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
@@ -30,6 +30,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "flow_vae": {"steps": 2, "flow_hidden": (8,), "context": 4}, "flow_prior_vae": {"steps": 2, "flow_hidden": (8,)},
     "latent_diffusion": {"width": 16, "steps": 4},
     "ladder_vae": {"levels": 2},
+    "m1": {"classifier": (16,), "vae_share": 0.3}, "m1_m2": {"features": 3, "above": (16,)},
 }
 CONDITIONED = {"cvae"}
 PAIRS = [(recipe, data, condition) for recipe, data in product(RECIPES, DATA) for condition in (False, True)[recipe in CONDITIONED :]]
@@ -113,12 +114,15 @@ def test_with_beta_of_one_a_recipe_is_the_vae_to_the_bit(recipe):
     [
         ("vae", "real"), ("vae", "convolved"), ("iwae", "gaps"), ("iwae", "dynamic"), ("annealed_vae", "counts"), ("beta_tc_vae", "grey"),
         ("info_vae", "real"), ("vae_gan", "gaps"), ("aae", "codes"), ("flow_vae", "real"),
-        ("flow_prior_vae", "real"), ("ladder_vae", "gaps"), ("ladder_vae", "convolved"),
+        ("flow_prior_vae", "real"), ("ladder_vae", "gaps"), ("ladder_vae", "convolved"), ("m1", "real"), ("m2", "gaps"),
+        ("m1_m2", "convolved"),
     ],
 )
 def test_the_step_can_be_traced_whole(recipe, data):
     system, feed = system_of(recipe, data, condition=True)
-    step = Step(system.model, system.stages[0].objective)
+    stage = system.stages[-1]
+    stage.prepare(system.model)
+    step = Step(system.model, stage.objective)
     torch.compiler.reset()
     counters.clear()
     compiled = torch.compile(step, backend="aot_eager", fullgraph=True, dynamic=False)
@@ -132,7 +136,7 @@ def test_the_step_can_be_traced_whole(recipe, data):
             loss, opponent, *_ = run(batch)
             loss = loss if opponent is None else loss + opponent
             loss.backward()
-            found.append([loss.detach(), *(p.grad.clone() for p in step.parameters())])
+            found.append([loss.detach(), *(p.grad.clone() for p in step.parameters() if p.requires_grad)])
         torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-4)
     assert counters["stats"]["unique_graphs"] == 1, "progress or a batch made it compile again"
 
@@ -151,8 +155,8 @@ def test_a_compiled_run_reaches_the_bound_of_one_that_is_not():
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_shared_scale_learns_in_every_recipe(recipe):
     told = recipe in CONDITIONED
-    modality = MODALITIES["vector"](likelihood={"name": "normal", "scale": "shared"}).fit(records("real", told))
-    _, feed = made("real", condition=told)
+    modality = MODALITIES["vector"](likelihood={"name": "normal", "scale": "shared"}).fit(records("real", told, recipe in LABELLED))
+    _, feed = made("real", recipe, told, **ARGUMENTS.get(recipe, {}))
     torch.manual_seed(0)
     system = build(BOOK, recipe, modality, latent=3, hidden=(24,), **ARGUMENTS.get(recipe, {}))
     trained(system, feed)
@@ -167,6 +171,12 @@ def test_a_shared_scale_learns_in_every_recipe(recipe):
 def test_a_recipe_that_needs_a_condition_says_so(recipe, data):
     with pytest.raises(InputError, match="needs a condition: give condition=, or use the recipe vae"):
         system_of(recipe, data)
+
+
+@pytest.mark.parametrize(("recipe", "data"), list(product(LABELLED, SOME)))
+def test_a_recipe_that_needs_labels_says_so(recipe, data):
+    with pytest.raises(InputError, match="learns from labels, but the data has none: give labels=, or use the recipe vae"):
+        build(BOOK, recipe, modality_of(data), **DATA[data].network)
 
 
 def test_a_learned_prior_comes_nearer_to_the_posteriors():
@@ -186,6 +196,7 @@ def test_a_learned_prior_comes_nearer_to_the_posteriors():
 
 OWN = {
     "reader": lambda told: nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.ReLU()),
+    # What is beside the latent: a condition, or the classes.
     "writer": lambda told: nn.Sequential(nn.Linear(3 + told, 20), nn.ReLU(), nn.Linear(20, 64), nn.Unflatten(1, (1, 8, 8))),
 }
 
@@ -194,7 +205,8 @@ OWN = {
 def test_a_persons_own_networks_fit_every_recipe(recipe):
     torch.manual_seed(0)
     told = recipe in CONDITIONED
-    own = {name: make(modality_of("bits", told).condition_width) for name, make in OWN.items()}
+    beside = modality_of("bits", told).condition_width + 3 * (recipe == "m2")
+    own = {name: make(beside) for name, make in OWN.items()}
     system, feed = made("bits", recipe, told, **ARGUMENTS.get(recipe, {}), **own)
     assert system.handed == ("reader", "writer") and json.dumps(dict(system.arguments))
     trained(system, feed, epochs=1)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -27,6 +27,7 @@ from vaekit.parts.networks import MLP, Scaled, VectorReader, VectorWriter
 from vaekit.parts.objectives import (
     KL,
     Adversary,
+    Classification,
     CovariancePenalty,
     CriticTotalCorrelation,
     FeatureReconstruction,
@@ -34,6 +35,7 @@ from vaekit.parts.objectives import (
     ImportanceBound,
     LatentAdversary,
     MeanDiscrepancy,
+    RateUnder,
     Reconstruction,
     TotalCorrelation,
     of_aggregate,
@@ -85,13 +87,23 @@ TERMS: dict[str, Callable[..., Term]] = {
     "features": lambda weight=1.0: FeatureReconstruction(adversary(), weight),
     "latent_adversary": partial(LatentAdversary, 3, hidden=(8,)),
     "flow_matching": partial(FlowMatching, LatentDiffusion(3, width=8)),
+    "base_rate": partial(RateUnder, "z", Standard(3)),
+    "classification": partial(Classification, 0.3),
 }
+# Terms that read more than every walk leaves: which recipe's walk they are tried on.
+ON = {"classification": "m2"}
 every = pytest.mark.parametrize("term", TERMS.values(), ids=TERMS)
 
 
-@pytest.fixture(scope="module")
-def system():
-    return made("real")
+@cache
+def walk_of(recipe: str):
+    return made("real", recipe)
+
+
+@pytest.fixture
+def system(request):
+    term = getattr(request.node, "callspec", None) and request.node.callspec.params.get("term")
+    return walk_of(next((recipe for name, recipe in ON.items() if TERMS[name] is term), "vae"))
 
 
 def walked(system, particles: int = 3, **fields) -> Trace:

@@ -30,6 +30,7 @@ class Modality(ABC):
         rows: how many rows it was fitted to.
         condition_width: how many numbers a condition has; 0 = none.
         classes: names of the classes; empty = no labels.
+        class_counts: how many of the rows it was fitted to have a label of each class.
         likelihood: the name of the likelihood that was chosen for the data.
         because: why it was chosen, in words.
     """
@@ -40,6 +41,7 @@ class Modality(ABC):
     rows: int
     condition_width: int
     classes: tuple[str, ...]
+    class_counts: tuple[int, ...] = ()
     likelihood: str
     because: str
 

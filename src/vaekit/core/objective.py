@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from vaekit.core.batch import Batch
-from vaekit.core.choose import fixed, from_posterior, from_prior
+from vaekit.core.choose import Chooser, enumerate_, fixed, from_posterior, from_prior
 from vaekit.core.dispatch import stop
 from vaekit.core.learned import LearnsFromData
 from vaekit.core.noise import Noise
@@ -33,6 +33,8 @@ class Needs:
         alone: whether no other term may read the walk, because this one changes what flows back through the latents.
         rates: whether each site's KL, and with it the bound, is read beside the terms; an objective reads them where all terms allow it.
         cut: whether the same latents are decoded once more, with no gradient back to them; an objective takes any.
+        enumerated: discrete sites whose every state is walked, weighted by the belief; an objective takes all that are named.
+        labels: share of a batch's rows that should have a label, where few do; an objective takes the largest.
     """
 
     particles: int = 1
@@ -40,6 +42,8 @@ class Needs:
     alone: bool = False
     rates: bool = True
     cut: bool = False
+    enumerated: tuple[str, ...] = ()
+    labels: float = 0.0
 
 
 class Term(nn.Module):
@@ -105,8 +109,10 @@ class Objective(nn.Module):
     def needs(self) -> Needs:
         """What all terms together ask of the walk."""
         needs = [term.needs for term in self.terms]
+        enumerated = tuple(dict.fromkeys(site for n in needs for site in n.enumerated))
         some = {name: any(getattr(n, name) for n in needs) for name in ("fantasies", "alone", "cut")}
-        return Needs(max(n.particles for n in needs), rates=all(n.rates for n in needs), **some)
+        most = {name: max(getattr(n, name) for n in needs) for name in ("particles", "labels")}
+        return Needs(rates=all(n.rates for n in needs), enumerated=enumerated, **some, **most)
 
     def forward(self, trace: Trace) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss, (), and the readings: each term's unweighted mean, what else it reads, and each site's KL, detached."""
@@ -120,7 +126,7 @@ class Objective(nn.Module):
             readings.update({name: self.reduce(value.detach(), trace) for name, value in term.readings(trace).items()})
         for name, site in trace.sites.items():
             if site.random and self.needs.rates:
-                readings[f"kl.{name}"] = self.reduce(site.kl().detach(), trace)
+                readings[f"kl.{name}"] = self.reduce(site.kl(), trace).detach()
         return sum(weighted[1:], start=weighted[0]), readings
 
     def opponent(self, trace: Trace) -> Tensor | None:
@@ -164,9 +170,15 @@ class Step(nn.Module):
             batch: rows to explain.
             noise: uniforms that the latents are drawn from; None = torch's own generator.
         """
-        needs = self.objective.needs
-        trace = self.model(batch, from_posterior(needs.particles, noise), fantasies=needs.fantasies)
-        return cut_off(self.model, trace) if needs.cut else trace
+        trace = self.model(batch, self.chooser(noise), fantasies=self.objective.needs.fantasies)
+        return cut_off(self.model, trace) if self.objective.needs.cut else trace
+
+    def chooser(self, noise: Noise | None = None) -> Chooser:
+        """Who decides the latents that the objective reads."""
+        choose: Chooser = from_posterior(self.objective.needs.particles, noise)
+        for site in self.objective.needs.enumerated:
+            choose = enumerate_(site, choose)
+        return choose
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor | None, dict[str, Tensor], dict[str, Tensor]]:
         """The loss (), the opponent's loss () or None, the readings, and what the learners observed."""

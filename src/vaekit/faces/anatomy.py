@@ -29,7 +29,10 @@ _ROWS = 3
 
 # Where the networks that a person hands in stand.
 _OWN = {"reader": "posterior", "writer": "likelihood"}
-_ROLES = {"posterior": ("encoder", "q(z|x)"), "prior": ("prior", "p(z)"), "likelihood": ("decoder", "p(x|z)")}
+_ROLES = {
+    "posterior": ("encoder", "q(z|x)"), "prior": ("prior", "p(z)"), "likelihood": ("decoder", "p(x|z)"),
+    "classifier": ("classifier", "q(y|x)"),
+}
 
 
 @dataclass
@@ -192,7 +195,7 @@ def _data(modality: Modality) -> Organ:
         names = ", ".join(str(fact["name"]) for fact in state.get("conditions", []))
         lines.append(f"condition: {names} ({modality.condition_width} number{'s' * (modality.condition_width > 1)})")
     if modality.classes:
-        lines.append(f"{len(modality.classes)} classes of labels, only measured with")
+        lines.append(f"{sum(modality.class_counts):,} rows with a label of {len(modality.classes)} classes")
     return Organ("data", f"{modality.rows:,} {shaped(modality.event)}", tuple(line for line in lines if line))
 
 

@@ -82,6 +82,8 @@ class ArrayModality(Modality):
             InputError: where the values cannot be used; says where and what to do.
         """
         self.raw_event, self.columns, self.classes, self.rows = records.x.shape[1:], records.columns, records.classes, records.rows
+        known = np.empty(0, np.int64) if records.label is None else records.label[records.label >= 0]
+        self.class_counts = tuple(np.bincount(known, minlength=len(self.classes)).tolist())
         self.event = self.shape_of(records)
         self.check(records)
         seen = facts(records.x, self.kind, records.columns, records.position)
@@ -150,9 +152,14 @@ class ArrayModality(Modality):
             words = "more than {:g} deviations from the training rows' mean" if real else "beyond {:g}"
             _refuse_far(records, (x > limit) | (x < -limit), words.format(limit))
         if records.label is not None:
-            stored["label"] = torch.from_numpy(records.label.astype(np.int64))
+            stored["label"] = torch.from_numpy(self._numbered(records.label, records.classes))
         given = self.conditions.encode(records.condition, records.rows)
         return stored if given is None else {**stored, "condition": given}
+
+    def _numbered(self, label: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+        """Labels by the numbers that classes had in training; a class that was not there is numbered after them."""
+        names = list(dict.fromkeys((*self.classes, *classes)))
+        return np.array([*map(names.index, classes), -1], np.int64)[label]
 
     @abstractmethod
     def matching(self, records: Records) -> Records:
@@ -273,7 +280,8 @@ class ArrayModality(Modality):
         """What was fitted, as JSON."""
         return {
             "event": list(self.event), "raw_event": list(self.raw_event), "rows": self.rows, "columns": list(self.columns),
-            "classes": list(self.classes), "likelihood": self.likelihood, "likelihood_arguments": self.likelihood_arguments,
+            "classes": list(self.classes), "class_counts": list(self.class_counts),
+            "likelihood": self.likelihood, "likelihood_arguments": self.likelihood_arguments,
             "because": self.because, "adapter": self.adapter.state, "conditions": self.conditions.state,
             "input": [values.tolist() for values in self.input],
         }
@@ -284,6 +292,8 @@ class ArrayModality(Modality):
         self.rows, self.columns, self.classes = state["rows"], tuple(state["columns"]), tuple(state["classes"])
         self.likelihood, self.likelihood_arguments = state["likelihood"], dict(state["likelihood_arguments"])
         self.because = state["because"]
+        # A system that was saved before they were kept has no use for them.
+        self.class_counts = tuple(state.get("class_counts", ()))
         self.adapter.state = state["adapter"]
         self.conditions.state = state["conditions"]
         self.input = (np.asarray(state["input"][0]), np.asarray(state["input"][1]))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from vaekit.core.system import Recipe
-from vaekit.recipes import adversarial, bounds, classic, conditional, disentangling, flows, hierarchical, priors
+from vaekit.recipes import adversarial, bounds, classic, conditional, disentangling, flows, hierarchical, labelled, priors
 
 __all__ = ["RECIPES", "register"]
 
@@ -15,7 +15,8 @@ RECIPES: dict[str, Recipe] = {
         flows.flow_vae, flows.flow_prior_vae, flows.latent_diffusion,
         bounds.iwae, bounds.miwae, bounds.ciwae,
         disentangling.beta_vae, disentangling.annealed_vae, disentangling.beta_tc_vae, disentangling.factor_vae, disentangling.dip_vae,
-        disentangling.dip_vae_2, disentangling.info_vae, adversarial.vae_gan, adversarial.aae, hierarchical.ladder_vae,
+        disentangling.dip_vae_2, disentangling.info_vae, adversarial.vae_gan, adversarial.aae, hierarchical.ladder_vae, labelled.m1,
+        labelled.m2, labelled.m1_m2,
     )
 }
 

@@ -95,7 +95,9 @@ def chunk(system: System, particles: int = 1, values: int = VALUES) -> int:
 
 
 def batches(system: System, rows: Rows, seed: int = 0, size: int = 0) -> Iterator[Batch]:
-    """Every row once, in order, on the model's device; redraws depend on the row and the seed alone.
+    """Every row once, in order, on the model's device, labels left out: no verb may see what it could be asked for.
+
+    Redraws depend on the row and the seed alone.
 
     Arguments:
         system: whose modality makes the batches.
@@ -109,7 +111,8 @@ def batches(system: System, rows: Rows, seed: int = 0, size: int = 0) -> Iterato
     total, device = count(rows), device_of(system.model)
     size = size or chunk(system)
     for start in range(0, total, size):
-        batch = system.modality.batch({name: values[start : start + size].to(device) for name, values in rows.items()})
+        seen = {name: values[start : start + size].to(device) for name, values in rows.items() if name != "label"}
+        batch = system.modality.batch(seen)
         yield system.modality.redraw(batch, noise_of(batch, seed))
 
 

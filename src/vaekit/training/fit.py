@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 
 from vaekit.core.errors import InputError, WorkFailed
 from vaekit.core.noise import random_state_kept
+from vaekit.core.stage import Stage
 from vaekit.core.system import System
 from vaekit.training.archive import load_tensors, save_tensors
 from vaekit.training.budget import Budget
@@ -121,7 +122,7 @@ def _train(
                 None if steps is None else max(round(share * steps), 1),
                 None if settings.minutes is None else 60 * settings.minutes * share,
             )
-            run = StageRun(fabric, system, index, moved, settings, budget, compiled, history, watching, file, interrupt)
+            run = StageRun(fabric, system, index, moved.of(stage), settings, budget, compiled, history, watching, file, interrupt)
             if saved is not None:
                 _continue(run, budget, saved)
                 saved = None
@@ -148,3 +149,10 @@ class _Feed:
     def __init__(self, feed: Feed, device: torch.device):
         self.train = feed.train.to(device)
         self.validation = feed.validation.to(device)
+
+    def of(self, stage: Stage) -> "_Feed":
+        """The same, with as many labelled rows in a batch as the stage's terms ask for."""
+        share = stage.objective.needs.labels
+        found = copy.copy(self)
+        found.train = self.train.with_labels(share) if share else self.train
+        return found

@@ -37,6 +37,10 @@ class Rows(Protocol):
         """The same rows on another device."""
         ...
 
+    def with_labels(self, share: float) -> "Rows":
+        """The same rows, with at least this share of every batch labelled and weights that keep every mean."""
+        ...
+
 
 class Feed(Protocol):
     """What a run reads: rows to learn from and rows to measure on."""

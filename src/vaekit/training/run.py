@@ -221,7 +221,8 @@ class StageRun:
         if self.stage.watch not in held_out:
             raise InputError(f"the stage watches {self.stage.watch!r}, which is not measured; measured are {', '.join(sorted(held_out))}")
         value = held_out[self.stage.watch]
-        if value < self.best_value:
+        # Of equals the later: where nothing that is watched was held out, what was learnt is kept.
+        if value <= self.best_value:
             self.best_value, self.since_best = value, 0
             self.best = self._weights()
         else:

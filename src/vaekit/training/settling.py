@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from vaekit.core.batch import Batch
-from vaekit.core.choose import from_posterior
 from vaekit.core.noise import RowNoise
 from vaekit.core.objective import Step
 
@@ -49,7 +48,7 @@ def _settle(step: Step, epoch: Callable[[], Iterator[Batch]], mean: Callable[[Te
     totals: dict[str, Tensor] = {}
     batches = chain.from_iterable(epoch() for _ in repeat(None))
     for walk, batch in enumerate(islice(batches, _WALKS)):
-        trace = step.model(batch, from_posterior(step.objective.needs.particles, RowNoise(batch.x, walk)))  # type: ignore[arg-type]
+        trace = step.model(batch, step.chooser(RowNoise(batch.x, walk)))  # type: ignore[arg-type]
         for name, learner in step.learners.items():
             observed = learner.observe(trace)
             totals[name] = totals.get(name, torch.zeros_like(observed)) + observed

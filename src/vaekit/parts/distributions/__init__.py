@@ -3,9 +3,11 @@
 # The rules of torch's own distributions, which the ones here are composed with.
 from vaekit.core import rules as rules
 from vaekit.parts.distributions import mixture as mixture
+from vaekit.parts.distributions import one_hot as one_hot
 from vaekit.parts.distributions.clamp import soft_clamp
 from vaekit.parts.distributions.continuous_bernoulli import ContinuousBernoulli
 from vaekit.parts.distributions.discretised_logistic import DiscretisedLogistic
+from vaekit.parts.distributions.drawn import Drawn
 from vaekit.parts.distributions.flow import Backwards, Steps, affine_flow, coupling_spline_flow, spline_flow
 from vaekit.parts.distributions.integrated import Integrated
 from vaekit.parts.distributions.normal_flow import NormalFlow
@@ -16,5 +18,5 @@ from vaekit.parts.distributions.zero_inflated import ZeroInflated
 
 __all__ = [
     "Backwards", "ContinuousBernoulli", "DiscretisedLogistic", "Integrated", "NormalFlow", "NormalMixture", "OpenBeta", "Point", "Steps",
-    "ZeroInflated", "affine_flow", "coupling_spline_flow", "soft_clamp", "spline_flow",
+    "ZeroInflated", "affine_flow", "coupling_spline_flow", "soft_clamp", "spline_flow", "Drawn",
 ]

@@ -6,6 +6,7 @@ from vaekit.parts.networks.critic import Critic
 from vaekit.parts.networks.embed import Logarithm, OneHot, Ordered, Scaled
 from vaekit.parts.networks.field import VelocityField
 from vaekit.parts.networks.join import join
+from vaekit.parts.networks.late import Late
 from vaekit.parts.networks.mlp import MLP
 from vaekit.parts.networks.own import OwnReader, OwnWriter
 from vaekit.parts.networks.pyramid import Pyramid, grid_pyramid, vector_pyramid
@@ -13,6 +14,6 @@ from vaekit.parts.networks.residual import Residual
 from vaekit.parts.networks.vectors import VectorReader, VectorWriter
 
 __all__ = [
-    "MLP", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Critic", "Logarithm", "OneHot", "Ordered", "OwnReader",
-    "OwnWriter", "Pyramid", "Residual", "Scaled", "VectorReader", "VectorWriter", "VelocityField", "grid_pyramid", "join", "vector_pyramid",
+    "MLP", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Critic", "Logarithm", "OneHot", "Ordered", "OwnReader", "OwnWriter",
+    "Pyramid", "Residual", "Scaled", "VectorReader", "VectorWriter", "VelocityField", "grid_pyramid", "join", "vector_pyramid", "Late",
 ]

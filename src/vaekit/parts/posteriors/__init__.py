@@ -1,7 +1,11 @@
 """Families of q(z|x): what an encoder's features become."""
 
+from vaekit.parts.posteriors.classes import Classes
+from vaekit.parts.posteriors.drawn import DrawnNormal
 from vaekit.parts.posteriors.flow import Flow
 from vaekit.parts.posteriors.normal import Normal
 from vaekit.parts.posteriors.point import Point
 
-__all__ = ["Flow", "Normal", "Point"]
+__all__ = [
+    "Flow", "Normal", "Point", "Classes", "DrawnNormal",
+]

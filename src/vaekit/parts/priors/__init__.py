@@ -1,9 +1,12 @@
 """p(z): what latents look like before any data was seen."""
 
+from vaekit.parts.priors.classes import ClassPrior
 from vaekit.parts.priors.conditional import conditional_normal
 from vaekit.parts.priors.flow import Flow
 from vaekit.parts.priors.latent_diffusion import LatentDiffusion
 from vaekit.parts.priors.standard import Standard
 from vaekit.parts.priors.vamp import Vamp
 
-__all__ = ["Flow", "LatentDiffusion", "Standard", "Vamp", "conditional_normal"]
+__all__ = [
+    "Flow", "LatentDiffusion", "Standard", "Vamp", "conditional_normal", "ClassPrior",
+]

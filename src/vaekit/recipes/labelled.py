@@ -1,0 +1,137 @@
+r"""Systems that learn classes from the few rows whose class is known, and from all others.
+
+| recipe | minimises | paper |
+| --- | --- | --- |
+| `m1` | the bound; then -log q(y|z) on frozen latents | Kingma et al. 2014, arXiv:1406.5298 |
+| `m2` | the bounds on log p(x, y) and log p(x) + alpha -log q(y|x) | the same |
+| `m1_m2` | the bound; then that of `m2` on frozen latents | the same |
+
+A batch holds more labelled rows than the data does, with weights that keep every mean that of the data: see data/loading.py.
+"""
+
+from copy import deepcopy
+from typing import Any
+
+from torch import nn
+
+from vaekit.core.conditional import Conditional, Neural
+from vaekit.core.declared import Count, Part, Share
+from vaekit.core.modality import Modality
+from vaekit.core.objective import Objective
+from vaekit.core.schedule import NonNegativeWeight
+from vaekit.core.stage import Stage
+from vaekit.core.system import System
+from vaekit.models import ClassifiedVAE, LabelledVAE, StackedVAE
+from vaekit.parts.networks import MLP, Late
+from vaekit.parts.objectives import KL, Classification, RateUnder, Reconstruction
+from vaekit.parts.posteriors import Classes, DrawnNormal, Normal
+from vaekit.parts.priors import ClassPrior, Standard
+
+__all__ = ["m1", "m1_m2", "m2"]
+
+
+def _classes(modality: Modality) -> ClassPrior:
+    """p(y) of the data's labels; refuses data whose labels cannot be learnt from."""
+    return ClassPrior(modality.classes, modality.class_counts)
+
+
+def _share(modality: Modality) -> float:
+    """Of the rows that have a label."""
+    return sum(modality.class_counts) / modality.rows
+
+
+def m1(
+    modality: Modality, latent: Count = 50, classifier: tuple[Count, ...] = (128,), beta: NonNegativeWeight = 1.0, vae_share: Part = 0.8,
+    likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
+) -> System:
+    """M1: a VAE of all rows, then a classifier on its frozen latents, -log q(y|z), z ~ q(z|x), from the rows with a label.
+
+    Arguments:
+        modality: fitted to the data, with labels, some of which may be missing.
+        latent: dimensions of z.
+        classifier: widths of the network from z to the class.
+        beta: weight of the rate, a number or a schedule.
+        vae_share: share of the training that the VAE gets, in (0, 1); the classifier gets the rest.
+        likelihood: `auto` = the one that the data was prepared for.
+        reader: a person's own encoder.
+        writer: a person's own decoder.
+        network: sizes of the networks.
+
+    Source: Kingma, Mohamed, Rezende, Welling 2014, arXiv:1406.5298.
+    """
+    _classes(modality)
+    posterior = Neural(modality.reader(own=reader, **network), Normal(latent))
+    told = Neural(MLP(latent + modality.condition_width, classifier), Classes(len(modality.classes)))
+    decoder = modality.writer(latent, likelihood=likelihood, own=writer, **network)
+    first = Stage(Objective(Reconstruction(), KL(beta)), learn=("posterior", "likelihood"), share=vae_share)
+    told_apart = Objective(Classification(_share(modality), 1.0, 0.5, ()))
+    second = Stage(told_apart, learn=("classifier",), share=1 - vae_share, watch="classification")
+    return System(ClassifiedVAE(posterior, Standard(latent), decoder, told), [first, second], modality)
+
+
+def m2(
+    modality: Modality, latent: Count = 50, alpha: NonNegativeWeight = 0.1, labelled: Share = 0.25, likelihood: Any = "auto",
+    reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
+) -> System:
+    """M2: the bound on log p(x, y) where y was seen, on log p(x) with all y elsewhere, + alpha -log q(y|x) where y was seen.
+
+    Arguments:
+        modality: fitted to the data, with labels, some of which may be missing.
+        latent: dimensions of z, which holds what y does not.
+        alpha: weight of the mean of -log q(y|x) over labelled rows beside the mean of the bound over all rows; a number or a schedule.
+        labelled: share of a batch that is labelled rows, where the data has fewer.
+        likelihood: `auto` = the one that the data was prepared for.
+        reader: a person's own encoder: q(y|x) and q(z|x, y) begin with a copy each.
+        writer: a person's own decoder, from the classes and z side by side.
+        network: sizes of the networks.
+
+    Source: Kingma, Mohamed, Rezende, Welling 2014, arXiv:1406.5298.
+    """
+    classes, count = _classes(modality), len(modality.classes)
+    classifier = Neural(modality.reader(own=reader, **network), Classes(count))
+    trunk: Any = modality.reader(own=deepcopy(reader), **network)
+    posterior = Neural(Late(trunk, MLP(trunk.width + count, (trunk.width,))), Normal(latent))
+    decoder = modality.writer(count + latent, likelihood=likelihood, own=writer, **network)
+    model = LabelledVAE(classifier, classes, posterior, Standard(latent), decoder)
+    objective = Objective(Reconstruction(), KL(), Classification(_share(modality), alpha, labelled))
+    return System(model, [Stage(objective, watch="loss")], modality)
+
+
+def m1_m2(
+    modality: Modality, features: Count = 50, latent: Count = 50, above: tuple[Count, ...] = (256, 256), alpha: NonNegativeWeight = 0.1,
+    labelled: Share = 0.25, vae_share: Part = 0.35, likelihood: Any = "auto", reader: nn.Module | None = None,
+    writer: nn.Module | None = None, **network: Any,
+) -> System:
+    """M1 + M2: a VAE of all rows, then M2 on draws of its frozen latent, -log p(f|y, z) in the place of -log p(x|y, z).
+
+    Arguments:
+        modality: fitted to the data, with labels, some of which may be missing.
+        features: dimensions of f, the latent of the VAE.
+        latent: dimensions of z, the latent of M2.
+        above: widths of M2's networks.
+        alpha: weight of the mean of -log q(y|f) over labelled rows beside the mean of M2's bound over all rows; a number or a schedule.
+        labelled: share of a batch that is labelled rows, where the data has fewer.
+        vae_share: share of the training that the VAE gets, in (0, 1); M2 gets the rest.
+        likelihood: `auto` = the one that the data was prepared for.
+        reader: a person's own encoder.
+        writer: a person's own decoder.
+        network: sizes of the networks.
+
+    Source: Kingma, Mohamed, Rezende, Welling 2014, arXiv:1406.5298.
+    """
+    posterior = Neural(modality.reader(own=reader, **network), Normal(features))
+    decoder = modality.writer(features, likelihood=likelihood, own=writer, **network)
+    model = StackedVAE(posterior, Standard(features), decoder, _above(modality, features, latent, above))
+    below = Objective(Reconstruction(), RateUnder("features", model.prior))
+    first = Stage(below, learn=("posterior", "likelihood"), share=vae_share, watch="loss")
+    objective = Objective(KL(), Classification(_share(modality), alpha, labelled))
+    second = Stage(objective, learn=("above",), share=1 - vae_share, watch="loss")
+    return System(model, [first, second], modality)
+
+
+def _above(modality: Modality, features: int, latent: int, hidden: tuple[int, ...]) -> LabelledVAE:
+    """M2 of features."""
+    classes, count, told = _classes(modality), len(modality.classes), modality.condition_width
+    classifier: Conditional = Neural(MLP(features + told, hidden), Classes(count))
+    posterior = Neural(MLP(features + told + count, hidden), Normal(latent))
+    return LabelledVAE(classifier, classes, posterior, Standard(latent), Neural(MLP(count + latent + told, hidden), DrawnNormal(features)))
