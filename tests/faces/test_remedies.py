@@ -10,10 +10,12 @@ from torch import nn
 
 import vaekit as vk
 from vaekit.core.choose import centre
+from vaekit.core.objective import Step
 from vaekit.evaluation import Latents, verdict
 from vaekit.faces.cli.values import parsed
 from vaekit.faces.measuring import tried
 from vaekit.faces.preparing import BOOK, seeded, sorted_arguments
+from vaekit.training.lagging import Lagging
 
 WIDTH = 4
 FOUND = Latents(
@@ -51,7 +53,11 @@ def followed(model: vk.FittedVAE, remedy: str) -> list[tuple[vk.System, dict]]:
         changed = {name: parsed(value) for name, value in re.findall(r"(\w+)=(\{.*?\}\}|\[.*?\]|[^\s,;]+)", part)}
         kind = model.system.modality.name
         kept = {} if named else dict(model.system.arguments)
-        made.append((seeded(recipe, model.system.modality, sorted_arguments(recipe, kind, {**kept, **changed})), changed))
+        told = sorted_arguments(recipe, kind, {**kept, **changed})
+        system = seeded(recipe, model.system.modality, told)
+        step = Step(system.model, system.stages[0].objective)
+        Lagging(step, told.settings.encoder_steps, torch.clone).check(model.system.modality.example(2))
+        made.append((system, changed))
     return made
 
 
@@ -75,8 +81,13 @@ def test_what_is_recommended_can_be_done(models, recipe, data, name):
 
 @pytest.mark.parametrize(("recipe", "arguments", "name", "words"), [
     ("vae", {}, "collapsed", "a warm-up of the rate with free bits: beta="),
-    ("vae", {"free_bits": 0.1}, "collapsed", "free_bits=0.2"),
-    ("iwae", {}, "collapsed", "the recipe vae with"),
+    ("vae", {"free_bits": 0.1}, "collapsed", "a batch-normalised posterior mean: mean_spread=0.6"),
+    ("vae", {"free_bits": 0.1, "mean_spread": 0.5}, "collapsed", "an encoder that runs ahead of the decoder: encoder_steps=10"),
+    ("vae", {"free_bits": 0.1, "mean_spread": 0.5, "encoder_steps": 2}, "collapsed", "free_bits=0.2"),
+    ("iwae", {}, "collapsed", "a batch-normalised posterior mean: mean_spread=0.6"),
+    ("vamp_vae", {}, "collapsed", "encoder_steps=10"),
+    ("vamp_vae", {"encoder_steps": 2}, "collapsed", "the recipe vae with"),
+    ("autoencoder", {}, "collapsed", "the recipe vae with"),
     ("annealed_vae", {"capacity": 1.0}, "collapsed", "capacity=5"),
     ("annealed_vae", {"capacity": 50}, "overspent", "capacity=25"),
     ("beta_vae", {}, "overspent", "beta=8"),

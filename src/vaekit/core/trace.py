@@ -161,7 +161,13 @@ class Trace:
 
 
 class LatentModel(nn.Module):
-    """A latent-variable model: one walk, whoever chooses."""
+    """A latent-variable model: one walk, whoever chooses.
+
+    Attributes:
+        encoder: names, at any depth, of the parts that only look at data; all others explain it.
+    """
+
+    encoder: tuple[str, ...] = ("posterior",)
 
     def forward(self, batch: Batch, choose: Chooser, fantasies: bool = False) -> Trace:
         """Walk over a batch.

@@ -15,19 +15,18 @@ from math import log, nan
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from vaekit.core import dispatch
 from vaekit.core.choose import fixed, from_posterior
+from vaekit.core.information import mutual_information
 from vaekit.core.system import System
-from vaekit.core.trace import Trace
+from vaekit.core.trace import Site, Trace
 from vaekit.evaluation.figure import Figure, figure
 from vaekit.tasks.walk import Layout, Progress, Rows, at_rest, batches, count, layout, noise_of, silent
 
 __all__ = ["ACTIVE", "Latents", "measure_latents"]
 
 ACTIVE = 0.01
-_VALUES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,7 @@ class _Walked:
     kl: Tensor
     rate: Tensor
     log_likelihood: Tensor
-    first: Tensor
-    posterior: Distribution
+    first: Site
 
 
 def measure_latents(system: System, rows: Rows, seed: int = 0, progress: Progress = silent) -> Latents:
@@ -143,7 +141,7 @@ def measure_latents(system: System, rows: Rows, seed: int = 0, progress: Progres
             trace = system.model(batch, fixed(places.split(others[None, start : start + batch.rows]), from_posterior()))
             left.append(trace.log_likelihood[0])
         dense = not bool(torch.cat([part.rate for part in walked]).isnan().any())
-        information = _mutual_information(walked) if dense else nan
+        information = mutual_information([part.first for part in walked]) if dense else nan
     return _summed(walked, torch.cat(left), information, dense, seed)
 
 
@@ -165,21 +163,8 @@ def _read(trace: Trace, places: Layout) -> _Walked:
         kl=joined({n: torch.full_like(sites[n].z, nan) if kl is None else kl for n, kl in kls.items()}),
         rate=trace.kl()[0] if dense else torch.full_like(trace.log_likelihood[0], nan),
         log_likelihood=trace.log_likelihood[0],
-        first=first.z[0],
-        posterior=first.posterior,  # type: ignore[arg-type]
+        first=first,
     )
-
-
-def _mutual_information(walked: list[_Walked]) -> float:
-    """E log q(z|x) - log (1/N) sum_n q(z|x_n), over pairs of rows in pieces of bounded memory."""
-    total, gained = sum(len(part.z) for part in walked), 0.0
-    for part in walked:
-        own = part.posterior.log_prob(part.first.unsqueeze(0))[0]
-        size = max(_VALUES // (max(len(p.z) for p in walked) * part.first[0].numel()), 1)
-        for z, mine in zip(part.first.split(size), own.split(size)):
-            pairs = torch.cat([p.posterior.log_prob(z.unsqueeze(1)) for p in walked], dim=1)
-            gained += float((mine - pairs.logsumexp(1) + log(total)).double().sum())
-    return gained / total
 
 
 def _summed(walked: list[_Walked], left: Tensor, information: float, dense: bool, seed: int) -> Latents:

@@ -12,6 +12,10 @@ __all__ = ["Tried", "fewer_dimensions", "longer_training", "lower_rate", "more_r
 
 # Passes over the rows, and steps, below which a run has hardly begun.
 _BEGUN, _STEPS = 5, 1000
+# Remedies against a collapse beside the schedule of the rate and its floor, the cheaper first: arXiv:2004.12585, arXiv:1901.05534.
+_OTHERS = (
+    ("mean_spread", 0.6, "a batch-normalised posterior mean"), ("encoder_steps", 10, "an encoder that runs ahead of the decoder"),
+)
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,16 @@ def fewer_dimensions(tried: Tried, active: int) -> str:
 
 
 def _informative(tried: Tried) -> str:
+    """The first remedy against a collapse that was not tried yet; where all were, more of the first."""
     taken = tried.arguments
     if "capacity" in taken and "free_bits" not in taken:
         return f"a larger capacity, such as capacity={max(2 * _end(taken['capacity'], 1.0), 5.0):g}"
-    floor = max(2 * _end(taken.get("free_bits"), 0.0), 0.1)
-    words = f'beta={{"recipe": "linear", "arguments": {{"until": 0.2}}}}, free_bits={floor:g}'
-    own = {"beta", "free_bits"} <= taken.keys()
+    own, floor = {"beta", "free_bits"} <= taken.keys(), _end(taken.get("free_bits"), 0.0)
+    if not own or floor:
+        for name, value, words in _OTHERS:
+            if name in taken and not taken[name]:
+                return f"{words}: {name}={value}"
+    words = f'beta={{"recipe": "linear", "arguments": {{"until": 0.2}}}}, free_bits={max(2 * floor, 0.1):g}'
     return f"a warm-up of the rate with free bits: {words}" if own else f"the recipe vae with a warm-up of the rate and free bits: {words}"
 
 

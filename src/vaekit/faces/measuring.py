@@ -139,6 +139,9 @@ def tried(fitted: Trained) -> Tried:
         # It weighs a part of the rate alone.
         idle.add("beta")
     taken = {name: system.arguments.get(name, option.default) for name, option in options.items() if name not in idle}
+    parts = {part for name, _ in system.model.named_modules() for part in name.split(".")}
+    if has_density(system) and parts & set(system.model.encoder):
+        taken["encoder_steps"] = fitted.data.get("settings", {}).get("encoder_steps", 0)
     last = [v.held_out.get(system.stages[-1].watch, float("nan")) for v in seen if v.stage == seen[-1].stage]
     epochs, minutes = (seen[-1].epoch if seen else 0.0), fitted.data.get("settings", {}).get("minutes")
     steps = seen[-1].step if seen else 0
@@ -178,11 +181,11 @@ def _settings(fitted: Trained) -> Settings:
     given = Settings.checked(**dict(fitted.data.get("settings") or {}))
     seen = fitted.history.validations
     if not seen:
-        return given.model_copy(update={"device": "auto", "devices": 1})
+        return given.model_copy(update={"device": "auto", "devices": 1, "encoder_steps": 0})
     share = min(_SECONDS / max(seen[-1].seconds, 1.0), 1.0)
     # A run that stopped early chose its epochs by its own bound: the baseline is given as many, not the same rule.
     epochs = max(round(share * seen[-1].epoch), 1)
-    return given.model_copy(update={"epochs": epochs, "minutes": None, "patience": 0, "device": "auto", "devices": 1})
+    return given.model_copy(update={"epochs": epochs, "minutes": None, "patience": 0, "encoder_steps": 0, "device": "auto", "devices": 1})
 
 
 def _arguments(system: System) -> dict[str, Any]:

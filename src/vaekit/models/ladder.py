@@ -61,6 +61,8 @@ class Ladder(LatentModel):
         likelihood: p(x|z, c), given the features that the latents have left on the way down, and the condition.
     """
 
+    encoder = ("reader", "change")
+
     def __init__(self, reader: nn.Module, levels: Sequence[Level], likelihood: Conditional):
         super().__init__()
         self.reader = reader

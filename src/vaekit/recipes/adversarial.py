@@ -25,7 +25,7 @@ __all__ = ["aae", "vae_gan"]
 def vae_gan(
     modality: Modality, latent: Count = 16, gamma: Positive = 1.0, distortion: NonNegativeWeight = 0.1, beta: NonNegativeWeight = 1.0,
     free_bits: NonNegative = 0.0, penalty: NonNegative = 1.0, critic: tuple[Count, ...] = (), likelihood: Any = "auto",
-    reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
+    reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The VAE-GAN: beta rate + |f(x) - f(x~)|^2 / 2 + (1 / gamma) adversary + distortion's small share.
 
@@ -46,13 +46,14 @@ def vae_gan(
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Larsen, Soenderby, Larochelle, Winther 2016, arXiv:1512.09300.
     """
     # The paper multiplies the decoder's features by gamma; divided by it, all terms have one loss, and Adam takes the same steps.
     adversary = Adversary(modality.critic(critic, **network), penalty, 1 / gamma)
-    model = gaussian_vae(modality, latent, likelihood, reader, writer, **network)
+    model = gaussian_vae(modality, latent, likelihood, reader, writer, mean_spread, **network)
     objective = Objective(FeatureReconstruction(adversary), KL(beta, free_bits), adversary, Reconstruction(distortion))
     # Features move with the critic, so that two measurements of them cannot be compared; the distortion's can.
     return System(model, [Stage(objective, watch="distortion")], modality)
@@ -61,7 +62,7 @@ def vae_gan(
 def aae(
     modality: Modality, latent: Count = 16, strength: NonNegativeWeight = 10.0, penalty: NonNegative = 1.0,
     critic: tuple[Count, ...] = (256, 256), likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None,
-    **network: Any,
+    mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The adversarial autoencoder: distortion + strength * adversary, with a critic that tells latents from draws of the prior; no rate.
 
@@ -77,11 +78,12 @@ def aae(
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Makhzani, Shlens, Jaitly, Goodfellow, Frey 2015, arXiv:1511.05644.
     """
-    model = gaussian_vae(modality, latent, likelihood, reader, writer, **network)
+    model = gaussian_vae(modality, latent, likelihood, reader, writer, mean_spread, **network)
     adversary = LatentAdversary(latent, modality.condition_width, critic, penalty, strength)
     # What a critic has part in cannot be watched, and the bound has a rate that nothing here lowers.
     return System(model, [Stage(Objective(Reconstruction(), adversary), watch="distortion")], modality)

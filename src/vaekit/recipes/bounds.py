@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from vaekit.core.declared import Count, Share
+from vaekit.core.declared import Count, NonNegative, Share
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective
 from vaekit.core.stage import Stage
@@ -24,7 +24,7 @@ __all__ = ["ciwae", "iwae", "miwae"]
 
 def iwae(
     modality: Modality, latent: Count = 16, particles: Count = 5, doubly_reparameterised: bool = False, likelihood: Any = "auto",
-    reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
+    reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The importance-weighted autoencoder: -log (1/k) sum_i p(x, z_i) / q(z_i|x).
 
@@ -36,17 +36,20 @@ def iwae(
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Burda, Grosse, Salakhutdinov 2015, arXiv:1509.00519.
     """
     objective = Objective(ImportanceBound(particles, doubly_reparameterised))
-    return System(gaussian_vae(modality, latent, likelihood, reader, writer, **network), [Stage(objective, watch="bound")], modality)
+    model = gaussian_vae(modality, latent, likelihood, reader, writer, mean_spread, **network)
+    return System(model, [Stage(objective, watch="bound")], modality)
 
 
 def miwae(
     modality: Modality, latent: Count = 16, particles: Count = 8, groups: Count = 8, doubly_reparameterised: bool = False,
-    likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
+    likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0,
+    **network: Any,
 ) -> System:
     """The multiply importance-weighted autoencoder: -(1/m) sum_g log (1/k) sum_i p(x, z_gi) / q(z_gi|x).
 
@@ -59,17 +62,19 @@ def miwae(
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Rainforth et al. 2018, arXiv:1802.04537.
     """
     objective = Objective(ImportanceBound(particles, doubly_reparameterised, groups=groups))
-    return System(gaussian_vae(modality, latent, likelihood, reader, writer, **network), [Stage(objective, watch="bound")], modality)
+    model = gaussian_vae(modality, latent, likelihood, reader, writer, mean_spread, **network)
+    return System(model, [Stage(objective, watch="bound")], modality)
 
 
 def ciwae(
     modality: Modality, latent: Count = 16, particles: Count = 8, share: Share = 0.5, likelihood: Any = "auto",
-    reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
+    reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The combination importance-weighted autoencoder: -share ELBO - (1 - share) L_k, itself a bound.
 
@@ -81,9 +86,11 @@ def ciwae(
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Rainforth et al. 2018, arXiv:1802.04537.
     """
     objective = Objective(Reconstruction(share), KL(share), ImportanceBound(particles, weight=1 - share))
-    return System(gaussian_vae(modality, latent, likelihood, reader, writer, **network), [Stage(objective, watch="loss")], modality)
+    model = gaussian_vae(modality, latent, likelihood, reader, writer, mean_spread, **network)
+    return System(model, [Stage(objective, watch="loss")], modality)

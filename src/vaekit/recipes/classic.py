@@ -31,7 +31,7 @@ __all__ = ["autoencoder", "denoising_vae", "vae"]
 
 def vae(
     modality: Modality, latent: Count = 16, likelihood: Any = "auto", beta: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0,
-    reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
+    reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The variational autoencoder: -ELBO = distortion + beta * rate, beta = 1.
 
@@ -43,17 +43,18 @@ def vae(
         free_bits: nats a coordinate below which the rate costs nothing more.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Kingma, Welling 2013, arXiv:1312.6114.
     """
-    model = gaussian_vae(modality, latent, likelihood, reader, writer, **network)
+    model = gaussian_vae(modality, latent, likelihood, reader, writer, mean_spread, **network)
     return System(model, [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)
 
 
 def denoising_vae(
     modality: Modality, latent: Count = 16, corruption: Part = 0.25, likelihood: Any = "auto", reader: nn.Module | None = None,
-    writer: nn.Module | None = None, **network: Any,
+    writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The denoising VAE: the encoder sees a corrupted row, the bound asks for the clean one.
 
@@ -64,12 +65,13 @@ def denoising_vae(
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Im, Ahn, Memisevic, Bengio 2015, arXiv:1511.06406.
     """
     corrupted = partial(Corrupted, rate=corruption)
-    model = gaussian_vae(modality, latent, likelihood, reader, writer, corrupted, **network)
+    model = gaussian_vae(modality, latent, likelihood, reader, writer, mean_spread, corrupted, **network)
     return System(model, [Stage(Objective(Reconstruction(), KL()))], modality)
 
 

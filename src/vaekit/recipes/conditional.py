@@ -11,7 +11,6 @@ from typing import Any
 
 from torch import nn
 
-from vaekit.core.conditional import Neural
 from vaekit.core.declared import Count, NonNegative
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective
@@ -20,7 +19,7 @@ from vaekit.core.stage import Stage
 from vaekit.core.system import System
 from vaekit.models import VAE
 from vaekit.parts.objectives import KL, Reconstruction
-from vaekit.parts.posteriors import Normal
+from vaekit.parts.posteriors import normal_posterior
 from vaekit.parts.priors import conditional_normal
 
 __all__ = ["cvae"]
@@ -29,7 +28,7 @@ __all__ = ["cvae"]
 def cvae(
     modality: Modality, latent: Count = 16, beta: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0,
     prior: tuple[Count, ...] = (64,), likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None,
-    **network: Any,
+    mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The conditional VAE: -log p(x|z, c) + beta KL(q(z|x, c) || p(z|c)), with a prior that is learned; needs a condition.
 
@@ -42,11 +41,12 @@ def cvae(
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Sohn, Lee, Yan 2015, Learning structured output representation using deep conditional generative models.
     """
-    posterior = Neural(modality.reader(own=reader, **network), Normal(latent))
+    posterior = normal_posterior(modality.reader(own=reader, **network), latent, mean_spread)
     decoder = modality.writer(latent, likelihood=likelihood, own=writer, **network)
     model = VAE(posterior, conditional_normal(latent, modality.condition_width, prior), decoder)
     return System(model, [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)

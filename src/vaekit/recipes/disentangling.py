@@ -60,7 +60,8 @@ def beta_vae(modality: Modality, latent: Count = 16, beta: NonNegativeWeight = 4
 
 def annealed_vae(
     modality: Modality, latent: Count = 16, capacity: NonNegative = 25.0, gamma: NonNegative = 100.0, until: Fraction = 0.5,
-    likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
+    likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0,
+    **network: Any,
 ) -> System:
     """The annealed VAE: distortion + gamma |rate - C|, with C rising from 0 to `capacity`.
 
@@ -73,13 +74,15 @@ def annealed_vae(
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Burgess et al. 2018, arXiv:1804.03599.
     """
     rising = {"recipe": "linear", "arguments": {"stop": float(capacity), "until": until}}
     objective = Objective(Reconstruction(), KL(gamma, capacity=rising))
-    return System(gaussian_vae(modality, latent, likelihood, reader, writer, **network), [Stage(objective, watch="loss")], modality)
+    model = gaussian_vae(modality, latent, likelihood, reader, writer, mean_spread, **network)
+    return System(model, [Stage(objective, watch="loss")], modality)
 
 
 def beta_tc_vae(
@@ -154,7 +157,7 @@ def dip_vae_2(
 def info_vae(
     modality: Modality, latent: Count = 16, alpha: Share = 0.5, strength: Annotated[float, Range(1)] = 100.0, kernel: Kernel = "imq",
     free_bits: NonNegative = 0.0, likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None,
-    **network: Any,
+    mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The InfoVAE: distortion + (1 - alpha) rate + (alpha + strength - 1) MMD^2(q(z), p(z)).
 
@@ -168,9 +171,10 @@ def info_vae(
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Zhao, Song, Ermon 2019, arXiv:1706.02262.
     """
-    system = vae(modality, latent, likelihood, 1 - alpha, free_bits, reader, writer, **network)
+    system = vae(modality, latent, likelihood, 1 - alpha, free_bits, reader, writer, mean_spread, **network)
     return _with(system, MeanDiscrepancy(kernel, alpha + strength - 1))

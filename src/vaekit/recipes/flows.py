@@ -58,7 +58,7 @@ def flow_vae(
 def flow_prior_vae(
     modality: Modality, latent: Count = 16, flow: Order = "coupling", steps: Count = 4, flow_hidden: tuple[Count, ...] = (128,),
     beta: NonNegativeWeight = 1.0, likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None,
-    **network: Any,
+    mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The VAE with a flow for a prior: -log p(x|z) + beta [log q(z|x) - log p(z|c)], p learned; needs the `flows` extra.
 
@@ -72,12 +72,13 @@ def flow_prior_vae(
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Durkan et al. 2019, arXiv:1906.04032; a flow as the prior: Chen et al. 2017, arXiv:1611.02731.
     """
     prior = priors.Flow(latent, flow, modality.condition_width, steps, flow_hidden)
-    posterior = Neural(modality.reader(own=reader, **network), posteriors.Normal(latent))
+    posterior = posteriors.normal_posterior(modality.reader(own=reader, **network), latent, mean_spread)
     model = VAE(posterior, prior, modality.writer(latent, likelihood=likelihood, own=writer, **network))
     return System(model, [Stage(Objective(Reconstruction(), KL(beta)))], modality)
 
@@ -85,7 +86,7 @@ def flow_prior_vae(
 def latent_diffusion(
     modality: Modality, latent: Count = 16, width: Count = 256, steps: Count = 24, share: Part = 0.3, beta: NonNegativeWeight = 1.0,
     free_bits: NonNegative = 0.0, likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None,
-    **network: Any,
+    mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The latent diffusion: a VAE, then a velocity field that carries noise to its latents, 1/2 |v(u_t, t) - (u - e)|^2.
 
@@ -100,11 +101,12 @@ def latent_diffusion(
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Lipman et al. 2023, arXiv:2210.02747; in a latent space: Rombach et al. 2022, arXiv:2112.10752.
     """
-    posterior = Neural(modality.reader(own=reader, **network), posteriors.Normal(latent))
+    posterior = posteriors.normal_posterior(modality.reader(own=reader, **network), latent, mean_spread)
     prior = priors.LatentDiffusion(latent, modality.condition_width, width, steps)
     model = VAE(posterior, prior, modality.writer(latent, likelihood=likelihood, own=writer, **network))
     first = Stage(Objective(Reconstruction(), KL(beta, free_bits)), ("posterior", "likelihood"), 1 - share)

@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import nn
 
-from vaekit.core.conditional import Neural
+from vaekit.core.declared import NonNegative
 from vaekit.core.modality import Modality
 from vaekit.models import VAE
-from vaekit.parts.posteriors import Normal
+from vaekit.parts.posteriors import normal_posterior
 from vaekit.parts.priors import Standard
 
 __all__ = ["gaussian_vae"]
@@ -20,7 +20,7 @@ def _bare(reader: nn.Module) -> nn.Module:
 
 def gaussian_vae(
     modality: Modality, latent: int, likelihood: Any, reader: nn.Module | None, writer: nn.Module | None,
-    around: Callable[[nn.Module], nn.Module] = _bare, **network: Any,
+    mean_spread: NonNegative = 0.0, around: Callable[[nn.Module], nn.Module] = _bare, **network: Any,
 ) -> VAE:
     """The walk of a recipe.
 
@@ -30,8 +30,9 @@ def gaussian_vae(
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the posterior's means are normalised; 0 = they are not.
         around: what the encoder's network is wrapped in.
         network: sizes of the networks.
     """
-    posterior = Neural(around(modality.reader(own=reader, **network)), Normal(latent))
+    posterior = normal_posterior(around(modality.reader(own=reader, **network)), latent, mean_spread)
     return VAE(posterior, Standard(latent), modality.writer(latent, likelihood=likelihood, own=writer, **network))

@@ -22,6 +22,7 @@ from vaekit.training.averaging import Average
 from vaekit.training.budget import Budget
 from vaekit.training.hardware import suited_threads
 from vaekit.training.interrupt import Interrupt
+from vaekit.training.lagging import Lagging
 from vaekit.training.measure import Feed, measure
 from vaekit.training.optimisation import Optimisation
 from vaekit.training.progress import History, Hook, Moment, Validation, told
@@ -65,6 +66,7 @@ class StageRun:
         self.parameters = self.stage.prepare(system.model)
         self.step = Step(system.model, self.stage.objective).to(fabric.device)
         self.optimisation = Optimisation(self.step, settings)
+        self.lagging = Lagging(self.step, settings.encoder_steps, partial(self._all_reduced, operation="mean"))
         self.average = Average(self.parameters, settings.average)
         module: torch.nn.Module = torch.compile(self.step, dynamic=False) if compiled else self.step  # type: ignore[assignment]
         self.forward: Callable[..., Any] = fabric.strategy.setup_module(module) if fabric.world_size > 1 else module
@@ -86,6 +88,7 @@ class StageRun:
             KeyboardInterrupt: where a person asked to stop; a checkpoint has been written.
         """
         first = next(iter(self._batches(0, 0)))
+        self.lagging.check(first)
         with suited_threads(self.step, first):
             if not self.steps:
                 self._start(first)
@@ -144,6 +147,7 @@ class StageRun:
             loss, opponent, readings, observed = self.forward(batch)
         total = loss if opponent is None else loss + opponent
         self.fabric.backward(total)
+        self.lagging.drop()
         norm = self.optimisation.norm()
         # One look at the sum of both is one wait for the device instead of two; where one process stops, all do.
         sound = torch.isfinite(self._all_reduced(total.detach() + norm, "sum"))
@@ -153,7 +157,9 @@ class StageRun:
         self._sum(readings)
         self.optimisation.step(progress, norm)
         for name, learner in self.step.learners.items():
-            learner.after_step(self._all_reduced(observed[name], "mean"))
+            if self.lagging.moves(name):
+                learner.after_step(self._all_reduced(observed[name], "mean"))
+        self.lagging.after_step(loss.detach())
         return True
 
     def _sum(self, readings: dict[str, torch.Tensor]) -> None:
@@ -167,7 +173,7 @@ class StageRun:
 
     def _agree(self) -> None:
         """Read the clock, and whether to stop; all processes go by the one that is furthest, or one would wait for another for ever."""
-        self.done, self.stopping = self.budget.progress(self.steps), self.interrupt.asked
+        self.done, self.stopping = self.budget.progress(self.steps - self.lagging.alone), self.interrupt.asked
         self.affordable = self.budget.affords_measuring()
         if self.fabric.world_size > 1:
             here = torch.tensor([self.done, float(self.stopping), float(not self.affordable)], dtype=torch.float64)
@@ -203,6 +209,7 @@ class StageRun:
         with self.fabric.autocast(), settled(self.step, rows, mean):
             held_out, self.active, self.units = measure(self.step, self.feed.validation)
             self._compare(held_out)
+            ended = self.lagging.measured(self.feed.validation)
         self.stage.prepare(self.step.model)
         self.step.objective.train()
         self.average.swap()
@@ -215,6 +222,8 @@ class StageRun:
         self.budget.measured += self.budget.elapsed() - began
         for hook in self.hooks:
             hook.validation(found)
+        if ended:
+            told(self.hooks, self.history, f"{ended}, at step {self.steps}")
 
     def _compare(self, held_out: dict[str, float]) -> None:
         """Keep the weights as they stand in the model, where they are the best so far."""
@@ -278,7 +287,7 @@ class StageRun:
             "stage": self.index, "epoch": self.epoch, "within": self.within, "steps": self.steps, "failures": self.failures,
             "since_best": self.since_best, "best_value": self.best_value, "seconds": self.budget.elapsed(),
             "measured": self.budget.measured, "averaged": self.average.moved, "halvings": self.optimisation.halvings,
-            "active": self.active, "units": self.units, "history": self.history.to_json(),
+            "active": self.active, "units": self.units, "lagging": self.lagging.state, "history": self.history.to_json(),
         }
         return tensors, facts
 
@@ -294,5 +303,5 @@ class StageRun:
         self.epoch, self.within, self.steps = facts["epoch"], facts["within"], facts["steps"]
         self.failures, self.since_best, self.best_value = facts["failures"], facts["since_best"], facts["best_value"]
         self.active, self.units = facts["active"], facts["units"]
-        self.optimisation.halvings = facts["halvings"]
+        self.optimisation.halvings, self.lagging.state = facts["halvings"], facts["lagging"]
         self.summed = 0

@@ -27,6 +27,8 @@ class Settings(BaseModel):
         clip: largest norm of a step's gradient; 0 = none.
         average: decay of the exponential moving average of the weights, which is what the run keeps; 0 = the last weights.
         patience: validations without a better bound before the run ends; 0 = never.
+        encoder_steps: at most so many steps of the encoder alone for each of the rest, until what latents tell of rows stops rising,
+            against a collapse (He et al. 2019, arXiv:1901.05534, who take 100); 0 = both step together.
         validations: how often the bound is measured on held-out rows, over the whole run; less often where measuring would take more
             than a tenth of `minutes`.
         precision: `auto` = bf16 where the processor or GPU computes it fast; `32` = float32 throughout; `bf16`.
@@ -48,6 +50,7 @@ class Settings(BaseModel):
     clip: NonNegative = 200.0
     average: Rest = 0.999
     patience: Annotated[int, Range(0)] = 0
+    encoder_steps: Annotated[int, Range(0)] = 0
     validations: Count = 20
     precision: Literal["auto", "32", "bf16"] = "auto"
     compile: Literal["auto"] | bool = "auto"

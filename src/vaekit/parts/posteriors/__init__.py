@@ -4,8 +4,9 @@ from vaekit.parts.posteriors.classes import Classes
 from vaekit.parts.posteriors.drawn import DrawnNormal
 from vaekit.parts.posteriors.flow import Flow
 from vaekit.parts.posteriors.normal import Normal
+from vaekit.parts.posteriors.normalised import NormalisedMean, normal_posterior
 from vaekit.parts.posteriors.point import Point
 
 __all__ = [
-    "Flow", "Normal", "Point", "Classes", "DrawnNormal",
+    "Flow", "Normal", "NormalisedMean", "Point", "Classes", "DrawnNormal", "normal_posterior",
 ]
