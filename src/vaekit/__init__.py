@@ -13,9 +13,9 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PLACES = {
-    "fit": "vaekit.faces.api", "load": "vaekit.faces.api", "modality": "vaekit.faces.api", "resume": "vaekit.faces.api",
-    "train": "vaekit.faces.api", "FittedVAE": "vaekit.faces.fitted", "compare": "vaekit.faces.comparing",
-    "compete": "vaekit.faces.comparing",
+    "fit": "vaekit.faces.api", "modality": "vaekit.faces.api", "resume": "vaekit.faces.api", "load": "vaekit.faces.ensembles",
+    "ensemble": "vaekit.faces.ensembles", "train": "vaekit.faces.api", "FittedVAE": "vaekit.faces.fitted",
+    "compare": "vaekit.faces.comparing", "compete": "vaekit.faces.comparing",
     "Batch": "vaekit.core.batch", "Conditional": "vaekit.core.conditional", "Family": "vaekit.core.conditional",
     "Neural": "vaekit.core.conditional", "InputError": "vaekit.core.errors", "WorkFailed": "vaekit.core.errors",
     "Objective": "vaekit.core.objective", "Term": "vaekit.core.objective", "Stage": "vaekit.core.stage", "System": "vaekit.core.system",

@@ -78,6 +78,10 @@ class Modality(ABC):
         """Values in the person's own units, `(N, *event)`."""
 
     @abstractmethod
+    def to_raw_spread(self, spread: Tensor) -> np.ndarray:
+        """Standard deviations of the model's space in the person's own units, `(N, *event)`, as real numbers."""
+
+    @abstractmethod
     def log_det(self, batch: Batch) -> Tensor:
         """log |d x / d raw| of each row, `(B,)`, nats: added to a density so that it is quoted in the data's own units."""
 

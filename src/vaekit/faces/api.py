@@ -36,8 +36,8 @@ _RUN, _HISTORY = "run.json", "history.json"
 
 def fit(
     data: Any, recipe: str = "vae", *, labels: Any = None, condition: Any = None, kind: str = "auto", validation: Part = 0.1,
-    test: Rest = 0.1, run: str | Path | None = None, replace: bool = False, progress: bool = True, hooks: Sequence[Hook] = (),
-    **arguments: Any,
+    test: Rest = 0.1, split_seed: int | None = None, run: str | Path | None = None, replace: bool = False, progress: bool = True,
+    hooks: Sequence[Hook] = (), **arguments: Any,
 ) -> FittedVAE:
     """Train a named system on a person's own data.
 
@@ -49,6 +49,7 @@ def fit(
         kind: `vector`, `image`, or `auto`: by the shape of the data.
         validation: fraction of the rows to stop early by.
         test: fraction of the rows that `evaluate` measures on.
+        split_seed: of which rows are held out; None = `seed`. Models of other seeds can be compared where this one stays.
         run: folder for checkpoints and results; None = nothing is written.
         replace: remove the run that the folder already holds.
         progress: show a bar, on a terminal or in a notebook.
@@ -68,7 +69,8 @@ def fit(
     records = open_records(data, labels, condition)
     kind = kind_of(records) if kind == "auto" else kind
     told = sorted_arguments(recipe, kind, arguments)
-    facts = remembered(data, records, labels, condition, validation, test, told.settings.seed)
+    split = told.settings.seed if split_seed is None else split_seed
+    facts = remembered(data, records, labels, condition, validation, test, split)
     made, parts = _made(records, recipe, kind, told, facts)
     if run is None:
         return _trained(made, parts, told.settings, None, False, progress, hooks)
@@ -182,6 +184,8 @@ def load(path: str | Path, *, reader: nn.Module | None = None, writer: nn.Module
         InputError: where a file is missing, damaged, changed or newer than this program.
     """
     folder = Path(path)
+    if (folder / "ensemble.json").is_file():
+        raise InputError(f"{folder}: holds an ensemble, which scores, encodes and reconstructs; for all else give {folder / 'member-1'}")
     if (folder / _RUN).is_file() and not (folder / "system.json").exists() and "system" in read_json(folder / _RUN):
         raise InputError(
             f"{folder}: holds a checkpoint of a system that was composed by hand, which no file can make again: compose it, and call "

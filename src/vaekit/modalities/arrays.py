@@ -182,6 +182,11 @@ class ArrayModality(Modality):
         """Values in the person's own units."""
         return self.adapter.to_raw(x).reshape(len(x), *self.raw_event)
 
+    def to_raw_spread(self, spread: Tensor) -> np.ndarray:
+        """Standard deviations in the person's own units, not rounded."""
+        each = spread.double() * self.adapter.log_det(spread).double().neg().exp()
+        return each.numpy().reshape(len(spread), *self.raw_event)
+
     def log_det(self, batch: Batch) -> Tensor:
         """log |d x / d raw| of each row's seen values, `(B,)`, nats; zero where the likelihood is a probability."""
         x = batch.x

@@ -5,6 +5,14 @@ from vaekit.tasks.decode import decode
 from vaekit.tasks.denoise import denoise
 from vaekit.tasks.edit import Direction, direction, edit
 from vaekit.tasks.encode import Encoding, encode
+from vaekit.tasks.ensemble import (
+    EnsembleEncoding,
+    EnsembleReconstruction,
+    EnsembleScores,
+    encode_together,
+    reconstruct_together,
+    score_together,
+)
 from vaekit.tasks.generate import generate
 from vaekit.tasks.interpolate import interpolate
 from vaekit.tasks.predict import Prediction, predict
@@ -14,6 +22,7 @@ from vaekit.tasks.score import Scores, score
 from vaekit.tasks.traverse import traverse
 
 __all__ = [
-    "Augmented", "Direction", "Encoding", "Prediction", "Scores", "augment", "decode", "denoise", "dimension_rates", "direction", "edit",
-    "encode", "generate", "interpolate", "predict", "ranked_dimensions", "reconstruct", "score", "traverse",
+    "Augmented", "Direction", "Encoding", "EnsembleEncoding", "EnsembleReconstruction", "EnsembleScores", "Prediction", "Scores",
+    "augment", "decode", "denoise", "dimension_rates", "direction", "edit", "encode", "encode_together", "generate", "interpolate",
+    "predict", "ranked_dimensions", "reconstruct", "reconstruct_together", "score", "score_together", "traverse",
 ]

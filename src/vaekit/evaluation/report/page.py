@@ -25,7 +25,7 @@ _PARTS = (
 )
 _ARROWS = {"lower": "lower is better", "higher": "higher is better", "none": ""}
 _BESIDE = {
-    "pca": "PCA", "ceiling": "real rows", "floor": "floor", "sampling_error": "sampling error", "expected": "by chance", "p_value": "p",
+    "pca": "PCA", "ceiling": "at most", "floor": "floor", "sampling_error": "sampling error", "expected": "by chance", "p_value": "p",
 }
 
 
@@ -146,8 +146,9 @@ def _parts(metrics: Mapping[str, Any]) -> list[_Part]:
 def _row(figure: Mapping[str, Any], other: Mapping[str, Any] | None) -> _Row:
     error = figure.get("standard_error")
     beside = [f"± {number(error)}"] if error is not None else []
-    # Where real rows stand beside a figure, its floor is that of rows whose values were shuffled.
-    words = {**_BESIDE, "floor": "shuffled rows"} if figure.get("ceiling") is not None else _BESIDE
+    # Where both stand beside a figure, they are what real rows reach and what rows do whose values were shuffled.
+    both = figure.get("ceiling") is not None and figure.get("floor") is not None
+    words = {**_BESIDE, "ceiling": "real rows", "floor": "shuffled rows"} if both else _BESIDE
     beside += [f"{word} {number(figure[key])}" for key, word in words.items() if figure.get(key) is not None]
     protocol = f"{figure['protocol']}; N = {figure['n']:,}, seed {figure['seed']}"
     return _Row(

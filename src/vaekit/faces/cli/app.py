@@ -76,6 +76,11 @@ def _told(place: str, as_json: bool, *arguments: Any, **named: Any) -> None:
     say(work(*arguments, **named), as_json)
 
 
+def _room(run: Path, usual: str = "using") -> str:
+    """Where a verb's work is: an ensemble has its own."""
+    return "together" if (run / "ensemble.json").is_file() else usual
+
+
 def _version(asked: bool) -> None:
     if asked:
         print(f"vaekit {vaekit.__version__}")
@@ -109,11 +114,17 @@ def fit(
     resume: Annotated[bool, Option("--resume", help="Go on with a run that was stopped.")] = False,
     replace: Annotated[bool, Option("--replace", help="Remove the run that the folder holds.")] = False,
     report: Annotated[bool, Option(help="Measure, and write report.html and metrics.json.")] = True,
+    members: Annotated[int, Option("--members", help="Train an ensemble of so many seeds.")] = 1,
     json: Json = False,
 ) -> None:
     """Train a VAE on DATA, measure it, and write a report."""
     settings = {"epochs": epochs, "minutes": minutes, "seed": seed, "device": device}
     told = {name: value for name, value in settings.items() if value is not None}
+    if members != 1:
+        if resume:
+            raise InputError("--members and --resume: go on with the member that was stopped, vae fit --resume --run ENSEMBLE/member-1 say")
+        _told("together.fit", json, data, recipe, run, options or [], told, labels, condition or [], replace, report, members, quiet=json)
+        return
     work = "fitting.resume" if resume else "fitting.fit"
     _told(work, json, data, recipe, run, options or [], told, labels, condition or [], replace, report, quiet=json)
 
@@ -130,7 +141,7 @@ def evaluate(
     seed: Seed = 0, json: Json = False,
 ) -> None:
     """Measure a trained model on its held-out rows, or on DATA."""
-    _told("fitting.evaluate", json, run, data, out, particles, ais, seed, quiet=json)
+    _told(f"{_room(run, 'fitting')}.evaluate", json, run, data, out, particles, ais, seed, quiet=json)
 
 
 @app.command(rich_help_panel=_LEARN)
@@ -201,7 +212,7 @@ def generate(
 @app.command(rich_help_panel=_USE)
 def reconstruct(run: Run, data: Data, out: Out, condition: Known = None, seed: Seed = 0, json: Json = False) -> None:
     """Write DATA as the model sees it."""
-    _told("using.reconstruct", json, run, data, out, condition or [], seed)
+    _told(f"{_room(run)}.reconstruct", json, run, data, out, condition or [], seed)
 
 
 @app.command(rich_help_panel=_USE)
@@ -211,7 +222,7 @@ def encode(
     condition: Known = None, seed: Seed = 0, json: Json = False,
 ) -> None:
     """Write where each row of DATA lies in the latent space."""
-    _told("using.encode", json, run, data, out, values, condition or [], seed)
+    _told(f"{_room(run)}.encode", json, run, data, out, values, condition or [], seed)
 
 
 @app.command(rich_help_panel=_USE)
@@ -220,7 +231,7 @@ def score(
     condition: Known = None, seed: Seed = 0, json: Json = False,
 ) -> None:
     """Write how likely each row of DATA is: a bound on its log-likelihood."""
-    _told("using.score", json, run, data, out, particles, condition or [], seed)
+    _told(f"{_room(run)}.score", json, run, data, out, particles, condition or [], seed)
 
 
 @app.command(rich_help_panel=_USE)

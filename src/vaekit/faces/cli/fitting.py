@@ -20,11 +20,11 @@ from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.progress import Lines, on_terminal, working
 from vaekit.training.progress import Hook
 
-__all__ = ["evaluate", "fit", "resume"]
+__all__ = ["OPTIONS", "evaluate", "fit", "folder_of", "resume"]
 
 _REPORT = "report.html"
 # Keys of `--set` that would reach the Python face beside the option of the same name.
-_OPTIONS = ("data", "recipe", "run", "labels", "condition", "replace", "resume", "progress", "hooks")
+OPTIONS = ("data", "recipe", "run", "labels", "condition", "replace", "resume", "progress", "hooks", "split_seed")
 
 
 def fit(
@@ -51,13 +51,13 @@ def fit(
     """
     if data is None:
         raise InputError("give DATA: a file, a folder of images, or a known data set such as digits")
-    arguments = assigned(options, _OPTIONS)
+    arguments = assigned(options, OPTIONS)
     twice = next((name for name in settings if name in arguments), None)
     if twice:
         raise InputError(f"--{twice} and --set {twice}=... say the same thing; give one of the two")
     if report and arguments.get("test") == 0:
         raise InputError("test must be above 0 for a report, which is measured on rows held out, not 0: give a share, or --no-report")
-    folder = run or _folder(data, recipe)
+    folder = run or folder_of(data, recipe)
 
     def work(progress: bool, hooks: Sequence[Hook]) -> FittedVAE:
         told = condition[0] if len(condition) == 1 else condition or None
@@ -96,7 +96,7 @@ def resume(
         raise InputError(f"{changed[0]} would change the run, and --resume goes on with its own arguments; leave it out")
     if run is None and data is None:
         raise InputError("give --run, the folder of the run to go on with")
-    folder = run or _folder(str(data), recipe)
+    folder = run or folder_of(str(data), recipe)
 
     def work(progress: bool, hooks: Sequence[Hook]) -> FittedVAE:
         told = condition[0] if len(condition) == 1 else condition or None
@@ -159,7 +159,8 @@ def _facts(fitted: FittedVAE, folder: Path) -> dict[str, Any]:
     return {"run": str(folder), "recipe": fitted.system.recipe, "training": training}
 
 
-def _folder(data: str, recipe: str) -> Path:
+def folder_of(data: str, recipe: str) -> Path:
+    """Where a run goes that was given no folder."""
     return Path("runs") / f"{_stem(data)}-{recipe}"
 
 

@@ -26,10 +26,13 @@ from vaekit.faces.factors import labelled_by
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.matching import matching, matching_chunks
 
-__all__ = ["denoise", "encode", "generate", "interpolate", "mapped", "names_of", "reconstruct", "score", "traverse"]
+__all__ = [
+    "PARTS", "chunks_of", "denoise", "encode", "generate", "interpolate", "mapped", "names_of", "place_of_numbers", "reconstruct", "score",
+    "traverse", "written",
+]
 
 _VALUES, _ROWS, _PAIRS = 1 << 24, 65536, 8
-_PARTS = ("mean", "spread", "sample")
+PARTS = ("mean", "spread", "sample")
 
 
 def generate(
@@ -63,7 +66,7 @@ def generate(
             # Each chunk has draws of its own; the first is what the Python face gives for the same seed.
             values = tasks.generate(fitted.system, rows, given, temperature, seed + number, mean)
             append(values, _columns_of(given, rows))
-    return _written(place, count, began)
+    return written(place, count, began)
 
 
 def reconstruct(run: Path, data: str, out: Path, condition: list[str], seed: int) -> Answer:
@@ -111,18 +114,18 @@ def encode(run: Path, data: str, out: Path, values: str, condition: list[str], s
     """
     began, fitted = time.monotonic(), load(run)
     wanted = values.split(",")
-    if not set(wanted) <= set(_PARTS) or len(set(wanted)) < len(wanted):
-        raise InputError(f"--values {values!r} must be any of {', '.join(_PARTS)}, with commas between")
-    place = _place_of_numbers(fitted, out)
+    if not set(wanted) <= set(PARTS) or len(set(wanted)) < len(wanted):
+        raise InputError(f"--values {values!r} must be any of {', '.join(PARTS)}, with commas between")
+    place = place_of_numbers(fitted, out)
     width, rows = tasks.walk.layout(fitted.system).width, 0
     columns = [f"{name}_{d}" for name in wanted for d in range(width)] if place.tabular else []
     with open_writer(place.path, columns, place.kind) as writer:
-        for _, stored in _chunks(fitted, data, condition):
+        for _, stored in chunks_of(fitted, data, condition):
             found = tasks.encode(fitted.system, stored, seed)
             parts = {"mean": found.mean, "spread": found.spread, "sample": found.sample}
             writer.append(np.concatenate([parts[name] for name in wanted], axis=1))
             rows += len(found.mean)
-    return _written(place, rows, began)
+    return written(place, rows, began)
 
 
 def score(run: Path, data: str, out: Path, particles: int, condition: list[str], seed: int) -> Answer:
@@ -137,15 +140,15 @@ def score(run: Path, data: str, out: Path, particles: int, condition: list[str],
         seed: of the noise, which belongs to each row.
     """
     began, fitted = time.monotonic(), load(run)
-    place, rows, total, bits = _place_of_numbers(fitted, out), 0, 0.0, 0.0
+    place, rows, total, bits = place_of_numbers(fitted, out), 0, 0.0, 0.0
     named = place.tabular or place.kind == "npz"
     with open_writer(place.path, ["nats"] if place.tabular else [], place.kind) as writer:
-        for _, stored in _chunks(fitted, data, condition):
+        for _, stored in chunks_of(fitted, data, condition):
             found = tasks.score(fitted.system, stored, particles, seed)
             others = {"bits_per_dimension": found.bits_per_dimension, "distortion": found.distortion, "rate": found.rate}
             writer.append(found.nats, others if named else None)
             rows, total, bits = rows + len(found.nats), total + float(found.nats.sum()), bits + float(found.bits_per_dimension.sum())
-    answer = _written(place, rows, began)
+    answer = written(place, rows, began)
     means = f"mean {total / rows:.5g} nats a row, {bits / rows:.4g} bits per dimension ({particles} particles)"
     return Answer([*answer.lines, means], {**answer.facts, "mean_nats": total / rows, "mean_bits_per_dimension": bits / rows})
 
@@ -184,7 +187,7 @@ def interpolate(
     ends = [fitted.system.modality.store(records.take(np.asarray(rows))) for rows in pairs]
     values = tasks.interpolate(fitted.system, ends[0], ends[1], steps, path, seed)
     writing_ways(fitted, place, values, "way", range(len(values)))
-    return _written(place, values.shape[0] * values.shape[1], began)
+    return written(place, values.shape[0] * values.shape[1], began)
 
 
 def traverse(
@@ -221,7 +224,7 @@ def traverse(
         stored = fitted.system.modality.store(records.take(np.asarray(_rows_named(records, "row", str(row)))))
     values = tasks.traverse(fitted.system, stored, given if stored is None else None, chosen, (ends[0], ends[1]), steps, seed)[0]
     writing_ways(fitted, place, values, "dimension", chosen or range(len(values)))
-    return _written(place, values.shape[0] * values.shape[1], began)
+    return written(place, values.shape[0] * values.shape[1], began)
 
 
 def mapped(
@@ -242,16 +245,17 @@ def mapped(
     place, rows = place_of(fitted, out), 0
     paired = place.kind == "picture"
     with writing_rows(fitted, place, across=16 if paired else None) as append:
-        for records, stored in _chunks(fitted, data, condition, labels):
+        for records, stored in chunks_of(fitted, data, condition, labels):
             values = work(stored)
             append(beside(records.x.reshape(values.shape), values) if paired else values, {})
             rows += records.rows
-    return _written(place, rows, began)
+    return written(place, rows, began)
 
 
-def _chunks(
+def chunks_of(
     fitted: FittedVAE, data: str, condition: list[str], labels: str | None = None
 ) -> Iterator[tuple[Records, dict[str, Tensor]]]:
+    """Rows of a file as they came and as they are stored, a chunk at a time."""
     given = condition_of(condition, names_of(fitted))
     for records in matching_chunks(labelled_by(fitted.data, data, labels), data, given, _rows_at_once(fitted)):
         yield records, fitted.system.modality.store(records)
@@ -271,7 +275,7 @@ def _columns_of(given: Any, rows: int) -> dict[str, np.ndarray]:
     return {name: np.repeat(np.asarray(parsed(value)).reshape(-1), rows) for name, value in (given or {}).items()}
 
 
-def _place_of_numbers(fitted: FittedVAE, out: Path) -> Place:
+def place_of_numbers(fitted: FittedVAE, out: Path) -> Place:
     """Where latents or scores go: like the data, or an array where the data are images."""
     format = str(fitted.data.get("format", "array"))
     place = Place(out, "npy" if format in ("folder", "idx") else format)
@@ -288,7 +292,8 @@ def _rows_named(records: Records, option: str, text: str | None) -> list[int]:
     return [number - 1 for number in found]
 
 
-def _written(place: Place, rows: int, began: float) -> Answer:
+def written(place: Place, rows: int, began: float) -> Answer:
+    """What to say of a file that was written."""
     seconds = time.monotonic() - began
     facts = {"out": str(place.path), "rows": rows, "seconds": round(seconds, 3)}
     return Answer([f"{rows:,} rows in {seconds:.1f} s -> {place.path}"], facts)
