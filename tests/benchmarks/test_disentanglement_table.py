@@ -50,7 +50,7 @@ def test_finished_runs_are_kept_and_the_missing_ones_made(few_sprites):
 
 def line(recipe: str, gap: float) -> str:
     figures = dict.fromkeys(disentanglement.MEASURES, gap)
-    told = {"batch": 64, "rate": 1e-3, "validations": 2, "epochs": 1}
+    told = {**disentanglement.TRAINING, "epochs": 1}
     return json.dumps({"recipe": recipe, "argument": "beta", "strength": 1.0, "seed": 0, "told": told, "figures": figures})
 
 
