@@ -41,7 +41,7 @@ METHODS: dict[str, tuple[str, tuple[float, ...]]] = {
     "vae": ("beta", (1.0,)),
     "beta_vae": ("beta", (2.0, 4.0, 8.0)),
     "annealed_vae": ("capacity", (4.0, 8.0, 12.0)),
-    "factor_vae": ("gamma", (5.0, 10.0, 20.0)),
+    "factor_vae": ("gamma", (10.0, 20.0, 40.0)),
     "beta_tc_vae": ("beta", (3.0, 6.0, 10.0)),
     "dip_vae": ("strength", (2.0, 10.0, 50.0)),
 }
