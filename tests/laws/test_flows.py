@@ -72,7 +72,7 @@ def test_the_density_is_that_of_the_change_of_variables(make, latent):
     wide = d.expand((3, 4))
     z = wide.rsample()
     own, through_the_inverse = wide.log_prob(z), d.log_prob(z.clone())
-    noise = d.drawn["noise"]
+    noise = d.known["drawn"][1]
     for particle, row in ((0, 0), (2, 3)):
         def pushed(e: Tensor, row: int = row) -> Tensor:
             return (d.location + d.scale * d.transform(e.expand(1, 4, latent), d.context)[0])[0, row]
@@ -116,7 +116,7 @@ def test_it_is_tempered_in_the_noise_down_to_its_centre(make):
     torch.testing.assert_close(cold, centre(d).expand_as(cold), rtol=1e-3, atol=1e-3)
     warm = temper(d, 0.5).expand((2, 4))
     z = warm.sample()
-    assert (warm.drawn["noise"].abs() < 3).all() and warm.temperature == 0.5
+    assert (warm.known["drawn"][1].abs() < 3).all() and warm.temperature == 0.5
     torch.testing.assert_close(warm.log_prob(z.clone()), warm.log_prob(z), rtol=3e-3, atol=3e-3)
 
 
@@ -124,7 +124,7 @@ def test_it_is_tempered_in_the_noise_down_to_its_centre(make):
 def test_a_draw_from_uniforms_is_the_quantile_pushed_through(make):
     d, u = make(3), torch.rand(5, 4, 3).clamp(0.01, 0.99)
     z = from_noise(d, u)
-    torch.testing.assert_close(d.drawn["noise"], Normal(0.0, 1.0).icdf(u), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(d.known["drawn"][1], Normal(0.0, 1.0).icdf(u), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(from_noise(d, u[:, 1:2].expand(5, 4, 3))[:, 1], z[:, 1])
 
 
@@ -141,6 +141,25 @@ def test_stopped_its_parameters_are_constants_and_the_path_through_the_value_sta
     with torch.no_grad():
         found = (held.log_prob(z + step) - held.log_prob(z - step)) / 0.04
     assert float((slope[..., 1] - found).abs().median()) < 0.05 * (1 + float(found.abs().median()))
+
+
+@every
+def test_what_is_known_of_a_value_is_not_worked_out_again(make):
+    d, calls = make(2), []
+    asked = d.transform
+    d.transform = lambda *given, **named: calls.append(named) or asked(*given, **named)
+    z = d.rsample()
+    d.log_prob(z), d.expand((1, 4)).log_prob(z)
+    assert len(calls) == 1
+    other = z.detach()
+    first, again = d.log_prob(other), d.log_prob(other)
+    assert torch.equal(first, again) and len(calls) == 2
+    # A draw without a gradient has none to give: its density in the parameters goes through the inverse.
+    drawn = d.sample()
+    with torch.no_grad():
+        d.log_prob(drawn)
+    assert len(calls) == 3
+    assert d.log_prob(drawn).requires_grad and len(calls) == 4
 
 
 def test_a_fresh_flow_is_the_normal_of_its_encoder():
@@ -202,7 +221,7 @@ def test_a_linear_field_makes_a_normal_of_known_covariance():
         z = wanted.sample((50, 1))
         torch.testing.assert_close(d.log_prob(z), wanted.log_prob(z), rtol=2e-3, atol=2e-3)
         drawn = d.sample((50,))[:, 0]
-        torch.testing.assert_close(drawn[:, 0], location[0] + d.drawn["noise"][:, 0, 0] @ carried.T, rtol=2e-3, atol=2e-3)
+        torch.testing.assert_close(drawn[:, 0], location[0] + d.known["drawn"][1][:, 0, 0] @ carried.T, rtol=2e-3, atol=2e-3)
         coarse = [NormalFlow(Integrated(Linear(matrix), steps), location, scale).log_prob(z) for steps in (6, 12)]
         error = [float((found - wanted.log_prob(z)).abs().max()) for found in coarse]
     assert error[1] < error[0] / 3, "of second order"

@@ -2,7 +2,7 @@ r"""Systems with flows: in the posterior, in the prior, or in a latent space tha
 
 | recipe | minimises | paper |
 | --- | --- | --- |
-| `flow_vae` | -ELBO, q(z|x) = the law of m + s T(e; h), T autoregressive, affine or by splines | Kingma et al. 2016, arXiv:1606.04934 |
+| `flow_vae` | -ELBO, q(z|x) = the law of m + s T(e; h), T affine and autoregressive, or by splines | Kingma et al. 2016, arXiv:1606.04934 |
 | `flow_prior_vae` | -ELBO with p(z) = the law of T(e), T a coupling or autoregressive spline flow | Durkan et al. 2019, arXiv:1906.04032 |
 | `latent_diffusion` | -ELBO; then the squared error of a velocity field in the latent space | Lipman et al. 2023, arXiv:2210.02747 |
 """
@@ -37,7 +37,7 @@ def flow_vae(
     Arguments:
         modality: fitted to the data.
         latent: dimensions of z.
-        flow: `iaf`, affine maps, or `spline`.
+        flow: `iaf`, affine maps of each number by those before it, or `spline`, couplings.
         steps: maps one after another.
         flow_hidden: widths of each map's network.
         context: numbers that the maps are told of a row.

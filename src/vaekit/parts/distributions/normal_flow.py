@@ -3,8 +3,9 @@ r"""A normal pushed through an invertible map T, and the density that follows fr
     e ~ N(0, t^2 I),   z = m + s T(e; c)
     log p(z) = log N(e; 0, t^2 I) - log |det dT/de| - sum_d log s_d,   e = T^-1((z - m) / s; c)
 
-T is cheap in one direction at least, and may be dear in the other. A draw remembers the noise it was made of, so the density of a
-distribution's own last draw is exact and costs nothing, whichever direction is the cheap one; the inverse is asked for other values alone.
+T is cheap in one direction at least, and may be dear in the other. A distribution remembers the noise its last draw was made of, so the
+density of that draw is exact and costs nothing, whichever direction is the cheap one; the inverse is asked for other values alone, and
+once for each.
 The mean and the variance have no formula: they are moments of fixed draws, whose noise has mean 0 and variance 1 to the bit.
 (Rezende, Mohamed 2015, arXiv:1505.05770; Papamakarios et al. 2021, arXiv:1912.02762)
 """
@@ -55,14 +56,14 @@ class NormalFlow(Distribution):
         self.transform, self.context, self.temperature = transform, context, temperature
         self.location, self.scale = location, scale
         # Shared with every expansion: a chooser draws from an expansion, and a term asks the distribution itself.
-        self.drawn: dict[str, Tensor] = {}
+        self.known: dict[str, tuple[Tensor, Tensor, Tensor, bool]] = {}
         super().__init__(location.shape[:-1], location.shape[-1:], validate_args=False)
 
     def expand(self, batch_shape: _size, _instance: None = None) -> "NormalFlow":
         """The same for more rows or particles."""
         shape = (*batch_shape, *self.event_shape)
         wide = NormalFlow(self.transform, self.location.expand(shape), self.scale.expand(shape), self.context, self.temperature)
-        wide.drawn = self.drawn
+        wide.known = self.known
         return wide
 
     def push(self, noise: Tensor) -> Tensor:
@@ -70,8 +71,19 @@ class NormalFlow(Distribution):
         with torch.autocast(noise.device.type, enabled=False):
             image, log_det = self.transform(noise, self.context)
             value = self.location + self.scale * image
-        self.drawn.update(value=value, noise=noise, log_det=log_det)
+        self.known["drawn"] = (value, noise, -log_det, torch.is_grad_enabled())
         return value
+
+    def pull(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Noise of a value, `(S, B, D)`, and log |det dT^-1/dz|, `(S, B)`: as it was drawn or last judged, else through the inverse."""
+        for known, noise, log_det, differentiable in self.known.values():
+            # What was worked out without a gradient has none to give.
+            if known is value and (differentiable or not torch.is_grad_enabled()):
+                return noise, log_det
+        with torch.autocast(value.device.type, enabled=False):
+            noise, log_det = self.transform((value.float() - self.location) / self.scale, self.context, backwards=True)
+        self.known["judged"] = (value, noise, log_det, torch.is_grad_enabled())
+        return noise, log_det
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """A draw, `(*sample_shape, *batch, D)`, differentiable in every parameter."""
@@ -84,12 +96,8 @@ class NormalFlow(Distribution):
             return self.rsample(sample_shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log p(z) of `(S, B, D)`, `(S, B)`: of the last draw as it was made, of any other value through the inverse."""
-        if value is self.drawn.get("value"):
-            noise, log_det = self.drawn["noise"], -self.drawn["log_det"]
-        else:
-            with torch.autocast(value.device.type, enabled=False):
-                noise, log_det = self.transform((value.float() - self.location) / self.scale, self.context, backwards=True)
+        """log p(z) of `(S, B, D)`, `(S, B)`."""
+        noise, log_det = self.pull(value)
         normal = -0.5 * (noise / self.temperature).square() - math.log(self.temperature) - 0.5 * math.log(2 * math.pi)
         return (normal - self.scale.log()).sum(-1) + log_det
 
@@ -126,7 +134,7 @@ class _Held:
 
 @stop.register(NormalFlow)
 def _(d: NormalFlow) -> NormalFlow:
-    # What it has drawn is left behind: its density was worked out along the parameters, and only z's own path shall stay.
+    # What it knows is left behind: that was worked out along the parameters, and only z's own path shall stay.
     held = _Held(d.transform) if isinstance(d.transform, nn.Module) else d.transform
     context = None if d.context is None else d.context.detach()
     return NormalFlow(held, d.location.detach(), d.scale.detach(), context, d.temperature)

@@ -2,10 +2,12 @@ r"""q(z|x): a normal in noise, bent by maps that look at the row.
 
     e ~ N(0, I),   z = m(x) + s(x) T(e; h(x)),   log q(z|x) = log N(e; 0, I) - log |det dT/de| - sum_d log s_d(x)
 
-T is autoregressive and goes from noise to latent, so a draw and its density are one pass: the inverse autoregressive flow (Kingma et
-al. 2016, arXiv:1606.04934) with affine maps, a neural spline flow (Durkan et al. 2019, arXiv:1906.04032) with splines. T works on
-standard noise and the encoder's m and s are applied last, so its networks see numbers of one size however narrow a posterior is. It
-starts as the identity, where q is the diagonal normal.
+iaf     affine maps of each e_d by those before it: the inverse autoregressive flow (Kingma et al. 2016, arXiv:1606.04934)
+spline  couplings by rational-quadratic splines: a neural spline flow (Durkan et al. 2019, arXiv:1906.04032)
+
+Both go from noise to latent in one pass, in which a draw learns its own density. The density elsewhere takes the way back: one pass of a
+coupling, up to D of an inverse autoregressive flow. T works on standard noise and the encoder's m and s are applied last, so its networks
+see numbers of one size however narrow a posterior is. It starts as the identity, where q is the diagonal normal.
 """
 
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from torch.distributions import Distribution
 
 from vaekit.core.conditional import Family
 from vaekit.core.declared import Count, conform
-from vaekit.parts.distributions import NormalFlow, affine_flow, soft_clamp, spline_flow
+from vaekit.parts.distributions import NormalFlow, affine_flow, coupling_spline_flow, soft_clamp
 
 __all__ = ["Bend", "Flow"]
 
@@ -30,7 +32,7 @@ class Flow(Family):
 
     Arguments:
         latent: its dimensions.
-        flow: `iaf`, affine maps, or `spline`.
+        flow: `iaf`, affine maps of each number by those before it, or `spline`, couplings.
         steps: how many maps.
         hidden: widths of each map's network.
         context: numbers of h, what the maps are told of the row.
@@ -49,7 +51,7 @@ class Flow(Family):
         conform("hidden", tuple(hidden), tuple[Count, ...])
         self.latent, self.context = latent, context
         self.size = 2 * latent + context
-        self.transform = {"iaf": affine_flow, "spline": spline_flow}[flow](latent, context, steps, hidden)
+        self.transform = {"iaf": affine_flow, "spline": coupling_spline_flow}[flow](latent, context, steps, hidden)
 
     def forward(self, raw: Tensor) -> Distribution:
         """The posterior, batch shape `(S, B)`, event `(latent,)`."""
