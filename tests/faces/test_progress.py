@@ -3,6 +3,7 @@
 import io
 import pickle
 import sys
+from dataclasses import replace
 
 import numpy as np
 
@@ -72,6 +73,12 @@ def test_lines_are_ten_seconds_apart_and_the_last_is_always_told(capsys, monkeyp
     told = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in told] == ["30%", "100%"]
     assert "epoch 5.5  distortion 84 + rate 13 nats  held-out 97.64 (best 97.64) nats  12/16 units  0:51 left" in told[0]
+
+
+def test_the_best_is_that_of_the_stage():
+    bar = Bar()
+    for stage, value, best in ((0, 4.0, 4.0), (0, 6.0, 4.0), (1, 15.0, 15.0), (1, 14.0, 14.0)):
+        assert bar.measured(replace(VALIDATION, stage=stage, held_out={"loss": value})) == value and bar.best == best
 
 
 def test_fit_shows_a_bar_on_a_terminal_alone(monkeypatch):

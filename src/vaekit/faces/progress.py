@@ -31,14 +31,17 @@ def on_terminal() -> bool:
 
 
 class _Watcher:
-    """What both ways of showing a run keep: the lowest held-out loss so far."""
+    """What both ways of showing a run keep: the lowest held-out loss of the stage so far."""
 
     def __init__(self) -> None:
         self.best: float | None = None
+        self._stage = 0
 
     def measured(self, validation: Validation) -> float:
         """The loss on held-out rows, nats: the negative bound where the model has one."""
         value = validation.held_out.get("elbo", validation.held_out["loss"])
+        if validation.stage != self._stage:
+            self.best, self._stage = None, validation.stage
         self.best = value if self.best is None else min(self.best, value)
         return value
 

@@ -15,7 +15,10 @@ __all__ = ["Picture", "Rows", "Section", "pictured", "sections"]
 _COLUMNS, _HISTOGRAMS, _CORRELATED, _MARGINS = 8, 9, 60, 6
 
 # Which readings of the history a picture shows; where several match, their sum: the KL of every site is the rate.
-_READINGS = {"Loss": r"loss", "Importance bound, negative": r"bound", "Distortion": r"distortion", "Rate": r"kl\..+"}
+_READINGS = {
+    "Loss": r"loss", "Importance bound, negative": r"bound", "Distortion": r"distortion", "Rate": r"kl\..+",
+    "Match of the prior's field": r"matching",
+}
 
 _Line = tuple[list[float], list[float]]
 
@@ -88,7 +91,9 @@ def _training(seen: list[Any]) -> Section | None:
         x.append(start + now["epoch"])
     pictures = []
     for title, reading in _READINGS.items():
-        lines = {name: _series(seen, x, side, reading) for name, side in (("training", "train"), ("held out", "held_out"))}
+        # Each stage minimises a loss of its own: one curve would join them.
+        told = [v for v in seen if v["stage"] == seen[0]["stage"]] if reading == "loss" else seen
+        lines = {name: _series(told, x, side, reading) for name, side in (("training", "train"), ("held out", "held_out"))}
         lines = {name: line for name, line in lines.items() if len(line[0]) > 1}
         if lines:
             title = title if len(lines) > 1 else f"{title}, {next(iter(lines))}"

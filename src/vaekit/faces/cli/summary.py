@@ -61,7 +61,8 @@ def _trained(fitted: FittedVAE) -> list[str]:
     last = history.validations[-1]
     where = f"{history.machine['device']}, {history.machine['precision']}"
     measure = "negative bound" if "elbo" in last.held_out else "loss"
-    best = min(v.held_out.get("elbo", v.held_out["loss"]) for v in history.validations)
+    # Each stage minimises a loss of its own.
+    best = min(v.held_out.get("elbo", v.held_out["loss"]) for v in history.validations if v.stage == last.stage)
     # Training sees standardised values, whose density differs from that of the values themselves by a constant.
     units = " of scaled values" if bool(modality.log_det(modality.example(1)).any()) else ""
     best_bound = f"best held-out {measure} {best:.4g} nats a row{units}"
