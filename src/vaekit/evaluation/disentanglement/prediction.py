@@ -64,7 +64,8 @@ def _sharpness(table: np.ndarray) -> float:
     shares = table[sums > 0] / sums[sums > 0, None]
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
     sharp = 1 + (shares * logs).sum(1) / np.log(table.shape[1])
-    return float((sharp * sums[sums > 0]).sum() / sums.sum())
+    # An even line has entropy 1 but for rounding.
+    return max(float((sharp * sums[sums > 0]).sum() / sums.sum()), 0.0)
 
 
 def separated_attributes(rows: Labelled, seed: int = 0, most: int = MOST_FITTED) -> list[Figure]:
