@@ -232,9 +232,19 @@ def test_all_that_can_be_set_is_told(vae, recipe):
     sorted_arguments(recipe, "auto", {name: value for name, value in defaults.items() if name not in ("kind", "validation", "test")})
 
 
+def test_upper_latents_are_kept_and_each_has_its_temperature(vae, tmp_path):
+    data = write(tmp_path, "npz")
+    vae.done("fit", data, "--recipe", "ladder_vae", "--set", "levels=2", "--run", "r", *QUICK)
+    vae.done("redraw", "r", data, "--keep", 1, "--temperature", 0.7, "--out", "o.npy")
+    vae.done("generate", "r", "-n", 4, "--temperature", "1,0.5", "--out", "n.npy")
+    assert np.load(tmp_path / "o.npy").shape == DIGITS.shape and np.load(tmp_path / "n.npy").shape == (4, 8, 8)
+    for words, told in ((("--keep", 2), "keep must be from 1 to 1"), (("--temperature", "1,hot"), "not a list of numbers")):
+        vae.refused("redraw", "r", data, *words, "--out", "p.npy", names=(told,))
+
+
 def test_help_and_version(vae):
     text = vae.done("--help").out
-    using = "generate reconstruct encode score interpolate traverse edit denoise"
+    using = "generate reconstruct redraw encode score interpolate traverse edit denoise"
     verbs = f"fit evaluate compare disentanglement {using} recipes describe".split()
     for verb in verbs:
         told = vae.done(verb, "--help").out

@@ -1,14 +1,19 @@
 """The latent's measures against closed forms, and the verdict on models made to deserve each."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from known import COLUMNS, LATENT, NOISE, WEIGHT, Map, latent, linear_gaussian, normal, system_of
 
-from vaekit.core.system import System
+from vaekit.core.records import Records
+from vaekit.core.system import Book, System, build
 from vaekit.evaluation import Latents, Tried, measure_latents, verdict
+from vaekit.modalities import MODALITIES
 from vaekit.models import VAE
 from vaekit.parts.posteriors import Point
+from vaekit.recipes import RECIPES
 from vaekit.tasks import encode
 
 
@@ -123,3 +128,30 @@ def test_a_point_code_has_no_rate():
     assert np.isnan(found.rate) and np.isnan(found.kl).all() and found.active.all() and found.use > 1
     assert verdict(found).name == "point code"
     assert {f["name"] for f in found.figures()} == {"active units by variance", "use of the latent"}
+
+
+def test_several_latents_are_measured_each_by_itself():
+    random = np.random.default_rng(0)
+    torch.manual_seed(0)
+    modality = MODALITIES["vector"]().fit(Records(random.normal(size=(300, 3))))
+    system = build(Book(RECIPES, MODALITIES), "ladder_vae", modality, levels=3, latent=2, hidden=[8])
+    rows = modality.store(Records(random.normal(size=(300, 3))))
+    # The second says nothing: its change is none.
+    for values in system.model.levels[1].change.head.parameters():
+        torch.nn.init.zeros_(values)
+    torch.nn.init.normal_(system.model.levels[0].change.head.weight, std=2.0)
+    torch.nn.init.normal_(system.model.levels[2].change.head.weight, std=2.0)
+    found = measure_latents(system, rows)
+    levels = found.levels
+    assert [level.name for level in levels] == ["level1", "level2", "level3"] and [level.width for level in levels] == [2, 2, 2]
+    assert sum(level.rate for level in levels) == pytest.approx(found.rate, rel=1e-5)
+    assert levels[1].rate == pytest.approx(0, abs=1e-6) and levels[1].active == 0 and found.variance_of_means[2:4].max() < 1e-6
+    assert min(levels[0].active, levels[2].active) == 2
+    # A latent that says nothing lies where its prior does, wherever that is.
+    assert np.abs(found.aggregate_mean[2:4]).max() < 1e-5 and np.abs(found.aggregate_spread[2:4] - 1).max() < 1e-5
+    assert found.marginal_kl == pytest.approx(levels[0].rate - found.mutual_information)
+    assert [f["value"] for f in found.figures() if f["name"].startswith("rate of")] == [level.rate for level in levels]
+    settled = replace(found, use=found.rate, aggregate_mean=np.zeros(6), aggregate_spread=np.ones(6))
+    judged = verdict(settled, Tried({"levels": 3, "latent": 2}))
+    assert judged.name == "levels off" and judged.state == "warn" and "1 of 3 latents" in judged.sentences[0]
+    assert "levels=2" in judged.remedy

@@ -75,6 +75,7 @@ def cases():
         "conditional": reported(IMAGES, labels=LABELS, condition="label", latent=3),
         "table": reported(TABLE, latent=3),
         "tiny": reported(TABLE[:20], latent=1),
+        "ladder": reported(IMAGES, recipe="ladder_vae", latent=2, levels=3),
     }
     return {name: (metrics, page(metrics, gallery, history), gallery) for name, (metrics, gallery, history) in made.items()}
 
@@ -89,13 +90,14 @@ ROWS = ["Columns, real and drawn", "Correlations", "A few rows", "What each dime
     ("autoencoder", ["Reconstructions", "Interpolation", "Map of the latent space"]),
     ("conditional", ["Reconstructions", "Samples", "Interpolation", "Traversals", "Map of the latent space", *LATENT]),
     ("table", ["Map of the latent space", *LATENT, *ROWS]),
+    ("ladder", ["Rate by latent", "Reconstructions", "Samples", "Interpolation", "Traversals", "Map of the latent space", *LATENT]),
     ("tiny", [*LATENT, *(heading for heading in ROWS if heading != "Correlations")]),
 ])
 def test_a_page_has_the_sections_that_arise_and_no_other(cases, case, headings):
     assert Reader(cases[case][1]).headings == [*ALWAYS, *headings, *END]
 
 
-@pytest.mark.parametrize("case", ["plane", "autoencoder", "conditional", "table", "tiny"])
+@pytest.mark.parametrize("case", ["plane", "autoencoder", "conditional", "table", "tiny", "ladder"])
 def test_a_page_is_whole_and_stands_alone(cases, case):
     metrics, text, _ = cases[case]
     seen = Reader(text)
@@ -107,7 +109,7 @@ def test_a_page_is_whole_and_stands_alone(cases, case):
     assert json.loads(json.dumps(metrics)) == metrics
 
 
-@pytest.mark.parametrize("case", ["plane", "autoencoder", "conditional", "table", "tiny"])
+@pytest.mark.parametrize("case", ["plane", "autoencoder", "conditional", "table", "tiny", "ladder"])
 def test_every_figure_stands_on_the_page_with_its_protocol(cases, case):
     metrics, text, _ = cases[case]
     flat = re.sub(r"\s+", " ", Reader(text).text).replace(" ", "")
@@ -118,6 +120,18 @@ def test_every_figure_stands_on_the_page_with_its_protocol(cases, case):
                 assert figure["protocol"].replace(" ", "") in flat
     for sentence in metrics["verdict"]["sentences"]:
         assert sentence.replace(" ", "") in flat
+
+
+def test_each_of_several_latents_has_its_rate_its_curve_and_its_picture(cases):
+    metrics, text, gallery = cases["ladder"]
+    levels = metrics["latent"]["levels"]
+    rate = next(f["value"] for f in metrics["likelihood"]["figures"] if f["name"] == "rate")
+    assert [level["name"] for level in levels] == ["level1", "level2", "level3"]
+    assert sum(level["rate"] for level in levels) == pytest.approx(rate, rel=0.05)
+    assert gallery.kept.labels == ("held out", "top 1 kept", "top 2 kept") and gallery.kept.images.shape[:2] == (3, 10)
+    told = ("KL of each latent over training", "In the order they are decided", "What each level decides")
+    assert all(words in text for words in (*told, *(level["name"] for level in levels)))
+    assert cases["plane"][0]["latent"]["levels"] == [] and "Rate by latent" not in cases["plane"][1]
 
 
 def test_the_autoencoder_stands_beside_the_model(cases):

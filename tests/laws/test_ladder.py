@@ -47,9 +47,9 @@ def test_one_level_is_a_plain_vae_of_the_same_networks(name, condition):
     likelihood = Neural(Written(level.below, one.likelihood.network), one.likelihood.family, one.likelihood.head)
     plain = VAE(posterior, level.prior, likelihood)
     noise = RowNoise(batch.x)
-    found = one(batch, from_posterior(3, noise)).sites["z1"]
+    found = one(batch, from_posterior(3, noise)).sites["level1"]
     wanted = plain(batch, fixed({"z": found.z}, centre()))
-    mine = one(batch, fixed({"z1": found.z}, centre()))
+    mine = one(batch, fixed({"level1": found.z}, centre()))
     torch.testing.assert_close(found.kl(), wanted.sites["z"].kl())
     torch.testing.assert_close(found.kl_by_dimension(), wanted.sites["z"].kl_by_dimension())
     torch.testing.assert_close(mine.log_weight(), wanted.log_weight())
@@ -59,7 +59,7 @@ def test_one_level_is_a_plain_vae_of_the_same_networks(name, condition):
 def test_the_importance_estimate_is_the_integral_over_all_levels():
     model, batch = ladder(levels=2, latent=1, columns=1), Batch(x_of()[:1, :1])
     line = torch.linspace(-8, 8, 401)
-    z = {name: grid.reshape(-1, 1, 1) for name, grid in zip(("z1", "z2"), torch.meshgrid(line, line, indexing="ij"))}
+    z = {name: grid.reshape(-1, 1, 1) for name, grid in zip(("level1", "level2"), torch.meshgrid(line, line, indexing="ij"))}
     with torch.no_grad():
         trace = model(batch, fixed(z, centre()))
         joint = trace.log_likelihood + sum(site.prior.log_prob(site.z) for site in trace.sites.values())
@@ -78,7 +78,7 @@ def test_a_posterior_that_changes_nothing_is_its_prior():
     trace = model(batch, from_posterior(4))
     for site in trace.sites.values():
         assert site.kl().abs().max() < 1e-6 and site.log_ratio().abs().max() < 1e-5
-    assert trace.sites["z2"].prior.mean.std() > 0.01, "the lower priors must depend on what was decided above"
+    assert trace.sites["level2"].prior.mean.std() > 0.01, "the lower priors must depend on what was decided above"
 
 
 def test_the_rate_is_that_of_the_change_alone():
@@ -86,10 +86,10 @@ def test_the_rate_is_that_of_the_change_alone():
     model, batch = ladder(levels=2), Batch(x_of())
     trace = model(batch, from_posterior(5))
     seen = model.reader(*batch.evidence)
-    h = model.levels[0].below(None, trace.sites["z1"].z, None)
+    h = model.levels[0].below(None, trace.sites["level1"].z, None)
     change = model.levels[1].change(seen[1], h)
     wanted = (0.5 * (change.variance + change.mean.square() - 1) - change.stddev.log()).sum(-1)
-    torch.testing.assert_close(trace.sites["z2"].kl(), wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(trace.sites["level2"].kl(), wanted, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("levels", "grids", "last"), [
@@ -138,7 +138,7 @@ def test_the_way_up_is_walked_once_whatever_the_particles(particles):
 def test_each_level_has_a_reading_of_its_own():
     system, feed = made("real", "ladder_vae", levels=3)
     _, readings = system.stages[0].objective(system.model(held_out(feed), from_posterior()))
-    kls = [readings[f"kl.z{place}"] for place in (1, 2, 3)]
+    kls = [readings[f"kl.level{place}"] for place in (1, 2, 3)]
     torch.testing.assert_close(torch.stack(kls).sum(), readings["rate"])
 
 

@@ -3,7 +3,7 @@ r"""Who decides a latent. The walk is written once; training, generation, scorin
 A chooser is asked at each site: `choose(name, prior, posterior, shape) -> Choice(z, weight)`, with `shape` = (particles so far, B).
 
     from_posterior(S)        z ~ q(z|x), S particles, reparameterised
-    from_prior(t)            z ~ p(z) at temperature t
+    from_prior(t)            z ~ p(z) at temperature t, one for all sites or one for each
     centre()                 the posterior's centre, or the prior's where nothing was seen
     fixed({name: z}, other)  these values; elsewhere ask another chooser
     enumerate_(name, other)  every state of a discrete latent, weighted by q(z|x)
@@ -82,15 +82,16 @@ class from_prior:
     """z ~ p(z), tempered.
 
     Arguments:
-        temperature: 1 = the prior itself, 0 = its centre.
+        temperature: 1 = the prior itself, 0 = its centre; or site -> temperature, 1 where a site is left out.
         particles: how many draws a row, S.
     """
 
-    temperature: float = 1.0
+    temperature: float | Mapping[str, float] = 1.0
     particles: int = 1
 
     def __call__(self, name: str, prior: Distribution, posterior: Distribution | None, shape: tuple[int, int]) -> Choice:
-        tempered = prior if self.temperature == 1.0 else dispatch.temper(prior, self.temperature)
+        t = self.temperature.get(name, 1.0) if isinstance(self.temperature, Mapping) else self.temperature
+        tempered = prior if t == 1.0 else dispatch.temper(prior, t)
         return Choice(_draw(tempered, (max(self.particles, shape[0]), shape[1])).detach())
 
 

@@ -5,7 +5,7 @@
 | verdict | `name`, `state`, `sentences`, `remedy` |
 | likelihood | `figures`, `absent` |
 | reconstruction | `kind`, `figures`, `columns` for columns of numbers |
-| latent | `figures`, `dimensions`: a list for each measure by coordinate |
+| latent | `figures`, `dimensions`: a list for each measure by coordinate, `levels`: where there are several latents, each one's rate |
 | representation | `figures` with `pca` and `floor`; null without labels |
 | samples | `figures` with `floor` and `ceiling`, `space`, `absent` |
 | baseline | `recipe`, `reconstruction` and `representation` of another system on the same rows; null without one |
@@ -14,6 +14,7 @@
 `absent` is null, or says why a section has no figures.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from torch.utils.flop_counter import FlopCounterMode
@@ -88,7 +89,9 @@ def evaluate(
         "verdict": verdict(latents, tried).as_json(),
         "likelihood": scored,
         "reconstruction": own["reconstruction"],
-        "latent": {"figures": latents.figures(), "dimensions": _by_dimension(latents)},
+        "latent": {
+            "figures": latents.figures(), "dimensions": _by_dimension(latents), "levels": [asdict(level) for level in latents.levels],
+        },
         "representation": own["representation"],
         "samples": samples,
         "baseline": other,

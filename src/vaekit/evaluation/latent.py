@@ -6,10 +6,12 @@ r"""What the latent holds.
     moment mismatch = sum_j KL(N(m_j, s_j^2) || N(0, 1)),  m and s the aggregate's, in the prior's units
     use = E log p(x|z) - E log p(x|z'),  z' the latent of another row
 
-With one latent a model, all of it is about that latent; with several, the mutual information is the first one's.
+With one latent a model, all of it is about that latent. With several, the mutual information and the marginal KL are the first one's; a
+lower one's coordinates are measured from its prior's centre under what was decided above, in that prior's deviations.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import log, nan
 
 import numpy as np
@@ -24,9 +26,26 @@ from vaekit.core.trace import Site, Trace
 from vaekit.evaluation.figure import Figure, figure
 from vaekit.tasks.walk import Layout, Progress, Rows, at_rest, batches, count, layout, noise_of, silent
 
-__all__ = ["ACTIVE", "Latents", "measure_latents"]
+__all__ = ["ACTIVE", "Latents", "Level", "measure_latents"]
 
 ACTIVE = 0.01
+
+
+@dataclass(frozen=True)
+class Level:
+    """One of several latents.
+
+    Arguments:
+        name: of the site.
+        rate: mean KL a row, nats.
+        active: how many of its coordinates carry information.
+        width: how many it has.
+    """
+
+    name: str
+    rate: float
+    active: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -35,7 +54,7 @@ class Latents:
 
     Arguments:
         kl: mean KL of each coordinate, `(latent,)`, nats.
-        variance_of_means: Var_x E_q[z] of each coordinate, `(latent,)`.
+        variance_of_means: Var_x E_q[z] of each coordinate, `(latent,)`, in variances of the prior about its centre.
         aggregate_mean: mean of the aggregate posterior, `(latent,)`, in deviations of the prior from its centre.
         aggregate_spread: its standard deviation, `(latent,)`, in deviations of the prior.
         rate: mean KL a row, nats.
@@ -44,6 +63,9 @@ class Latents:
         dense: whether the posterior has a density.
         rows: how many rows.
         seed: of the draws.
+        rates: mean KL a row of each latent by its name, nats, in the order they are decided.
+        widths: coordinates of each.
+        grid: whether one has positions, at some of which there need be nothing to say.
     """
 
     kl: np.ndarray
@@ -56,6 +78,9 @@ class Latents:
     dense: bool
     rows: int
     seed: int
+    rates: Mapping[str, float] = field(default_factory=dict)
+    widths: Mapping[str, int] = field(default_factory=dict)
+    grid: bool = False
 
     @property
     def width(self) -> int:
@@ -68,9 +93,18 @@ class Latents:
         return (self.variance_of_means > ACTIVE) & (np.isnan(self.kl) | (self.kl > ACTIVE))
 
     @property
+    def levels(self) -> list[Level]:
+        """Each of several latents, in the order they are decided; none where there is one alone."""
+        if len(self.rates) < 2:
+            return []
+        ends = np.cumsum(list(self.widths.values()))
+        counted = [int(part.sum()) for part in np.split(self.active, ends[:-1])]
+        return [Level(name, rate, active, self.widths[name]) for (name, rate), active in zip(self.rates.items(), counted)]
+
+    @property
     def marginal_kl(self) -> float:
-        """KL(q(z) || p(z)), nats."""
-        return self.rate - self.mutual_information
+        """KL(q(z) || p(z)) of the first latent, nats."""
+        return next(iter(self.rates.values()), self.rate) - self.mutual_information
 
     @property
     def mismatch(self) -> np.ndarray:
@@ -90,13 +124,15 @@ class Latents:
         if not self.dense:
             return found
         by_kl = nan if np.isnan(self.kl).any() else int((self.kl > ACTIVE).sum())
+        of = f" of {next(iter(self.rates))} alone" if len(self.rates) > 1 else ""
         ceiling = f"aggregate posterior = mixture over the {n} rows, so at most log N = {log(n):.2f} nats"
         moments = "KL of a normal with the aggregate posterior's mean and deviation by coordinate to the prior, summed"
         return [
             figure("active units by KL", by_kl, units, "none", "mean KL > 0.01 nats", n, seed), *found,
-            figure("mutual information", self.mutual_information, "nats", "none", ceiling, n, seed, ceiling=log(n)),
-            figure("marginal KL", self.marginal_kl, "nats", "lower", f"rate less mutual information; {ceiling}", n, seed),
+            figure("mutual information", self.mutual_information, "nats", "none", ceiling + of, n, seed, ceiling=log(n)),
+            figure("marginal KL", self.marginal_kl, "nats", "lower", f"rate less mutual information{of}; {ceiling}", n, seed),
             figure("moment mismatch", float(self.mismatch.sum()), "nats", "lower", moments, n, seed),
+            *(figure(f"rate of {v.name}", v.rate, "nats", "none", f"{v.active} of {v.width} units active", n, seed) for v in self.levels),
         ]
 
 
@@ -113,6 +149,7 @@ class _Walked:
     rate: Tensor
     log_likelihood: Tensor
     first: Site
+    rates: Tensor
 
 
 def measure_latents(system: System, rows: Rows, seed: int = 0, progress: Progress = silent) -> Latents:
@@ -142,7 +179,7 @@ def measure_latents(system: System, rows: Rows, seed: int = 0, progress: Progres
             left.append(trace.log_likelihood[0])
         dense = not bool(torch.cat([part.rate for part in walked]).isnan().any())
         information = mutual_information([part.first for part in walked]) if dense else nan
-    return _summed(walked, torch.cat(left), information, dense, seed)
+    return _summed(walked, torch.cat(left), information, dense, seed, places)
 
 
 def _read(trace: Trace, places: Layout) -> _Walked:
@@ -164,10 +201,11 @@ def _read(trace: Trace, places: Layout) -> _Walked:
         rate=trace.kl()[0] if dense else torch.full_like(trace.log_likelihood[0], nan),
         log_likelihood=trace.log_likelihood[0],
         first=first,
+        rates=torch.stack([site.kl()[0] for site in sites.values()], dim=-1) if dense else torch.zeros(len(first.z[0]), 0),
     )
 
 
-def _summed(walked: list[_Walked], left: Tensor, information: float, dense: bool, seed: int) -> Latents:
+def _summed(walked: list[_Walked], left: Tensor, information: float, dense: bool, seed: int, places: Layout) -> Latents:
     names = ("mean", "spread", "prior_mean", "prior_spread", "kl")
     mean, spread, middle, deviation, kl = (torch.cat([getattr(part, name) for part in walked]).double() for name in names)
     away = (mean - middle) / deviation
@@ -176,11 +214,14 @@ def _summed(walked: list[_Walked], left: Tensor, information: float, dense: bool
     explained = torch.cat([part.log_likelihood for part in walked])
     return Latents(
         kl=kl.mean(0).cpu().numpy(),
-        variance_of_means=mean.var(0, correction=0).cpu().numpy(),
+        variance_of_means=away.var(0, correction=0).cpu().numpy(),
         aggregate_mean=away.mean(0).cpu().numpy(),
         aggregate_spread=variance.sqrt().cpu().numpy(),
         rate=float(torch.cat([part.rate for part in walked]).double().mean()),
         mutual_information=information,
         use=float((explained - left).double().mean()),
         dense=dense, rows=len(mean), seed=seed,
+        rates=dict(zip(places.shapes, torch.cat([part.rates for part in walked]).double().mean(0).tolist())),
+        widths={name: shape.numel() for name, shape in places.shapes.items()},
+        grid=any(len(shape) > 1 for shape in places.shapes.values()),
     )

@@ -8,7 +8,7 @@ import torch
 
 from vaekit.core.schedule import schedule
 
-__all__ = ["Tried", "fewer_dimensions", "longer_training", "lower_rate", "more_rate", "smaller_decoder"]
+__all__ = ["Tried", "fewer_dimensions", "fewer_levels", "longer_training", "lower_rate", "more_rate", "smaller_decoder"]
 
 # Passes over the rows, and steps, below which a run has hardly begun.
 _BEGUN, _STEPS = 5, 1000
@@ -97,6 +97,18 @@ def fewer_dimensions(tried: Tried, active: int) -> str:
     """
     latent = f"latent={max(active, tried.fewest)}" if "latent" in tried.arguments else f"{active} of them"
     return f"{_longer(tried)}fewer dimensions, {latent}; or, where reconstructions lack detail, {_informative(tried)}"
+
+
+def fewer_levels(tried: Tried, used: int) -> str:
+    """Against levels of a hierarchy that carry nothing: leave them out, or fill them.
+
+    Arguments:
+        tried: what the system was trained with.
+        used: how many levels carry information.
+    """
+    if "levels" not in tried.arguments:
+        return _longer(tried) + _informative(tried)
+    return f"{_longer(tried)}fewer levels, levels={max(used, 1)}; or, where reconstructions lack detail, {_informative(tried)}"
 
 
 def _informative(tried: Tried) -> str:

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vaekit.evaluation.latent import Latents
-from vaekit.evaluation.remedy import Tried, fewer_dimensions, longer_training, lower_rate, more_rate, smaller_decoder
+from vaekit.evaluation.remedy import Tried, fewer_dimensions, fewer_levels, longer_training, lower_rate, more_rate, smaller_decoder
 
 __all__ = ["Verdict", "verdict"]
 
@@ -19,7 +19,7 @@ class Verdict:
     """A judgement on posterior collapse.
 
     Arguments:
-        name: `healthy`, `hardly begun`, `partly collapsed`, `collapsed`, `ignores the latent`, `overspent` or `point code`.
+        name: `healthy`, `hardly begun`, `partly collapsed`, `levels off`, `collapsed`, `ignores the latent`, `overspent` or `point code`.
         state: `good`, `warn`, `bad`, or `none` where the question does not arise.
         sentences: why, with figures.
         remedy: what to try; None where nothing need be done.
@@ -36,7 +36,7 @@ class Verdict:
 
 
 def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
-    """Judge the latent: the first of seven rules that applies.
+    """Judge the latent: the first of eight rules that applies.
 
     | rule | name |
     | --- | --- |
@@ -44,7 +44,8 @@ def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
     | no unit is active, or the whole rate < 0.1 nats | collapsed |
     | use < rate / 4 | ignores the latent |
     | moment mismatch > 1/4 nat an active unit | overspent |
-    | fewer than half of the units are active | partly collapsed |
+    | of several latents, one has a rate < 0.1 nats | levels off |
+    | fewer than half of the units are active, and they are no grid's | partly collapsed |
     | fewer than 5 passes or 1,000 steps, and still getting better | hardly begun |
     | else | healthy |
 
@@ -77,7 +78,12 @@ def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
             f"The encoded rows do not lie where the prior does: {_nats(mismatch)} nats apart by mean and deviation alone, {units}.",
             f"Much of the rate of {_nats(found.rate)} nats is wasted, and draws from the prior decode to where no row came from.",
         ), lower_rate(tried))
-    if 2 * active < width:
+    off, several = sum(level.rate < _TOLD for level in found.levels), len(found.levels)
+    if off:
+        rates = ", ".join(f"{level.name} {_nats(level.rate)}" for level in found.levels)
+        first = f"{off} of {several} latents carry next to nothing, in nats a row: {rates}."
+        return Verdict("levels off", "warn", (first, f"What is used is used well: {use}."), fewer_levels(tried, several - off))
+    if 2 * active < width and not found.grid:
         return Verdict("partly collapsed", "warn", (
             f"Only {units}, at a rate of {rate}; the decoder ignores the other {width - active}.",
             f"What is used is used well: {use}.",

@@ -54,13 +54,15 @@ class FittedVAE:
             + (f"in {self.folder}" if self.folder else "held in memory")
         )
 
-    def generate(self, count: int, condition: Any = None, temperature: float = 1.0, seed: int = 0, mean: bool = False) -> Any:
+    def generate(
+        self, count: int, condition: Any = None, temperature: float | Sequence[float] = 1.0, seed: int = 0, mean: bool = False
+    ) -> Any:
         """New rows in the data's own units, `(count, ...)`.
 
         Arguments:
             count: how many.
             condition: what they are to be, where the model has a condition: a value, a value a row, or a mapping.
-            temperature: spread of the latents; 1 = the prior itself.
+            temperature: spread of the latents; 1 = the prior itself; one for all, or one for each latent, the top first.
             seed: the same seed gives the same rows.
             mean: the likelihood's centre instead of a draw from it.
 
@@ -78,6 +80,26 @@ class FittedVAE:
             seed: of the draws.
         """
         return self._as_given(tasks.reconstruct(self.system, self.store(data, condition), seed), data)
+
+    def redraw(
+        self, data: Any, keep: int = 1, draws: int = 1, temperature: float | Sequence[float] = 1.0, condition: Any = None, seed: int = 0,
+        mean: bool = True,
+    ) -> np.ndarray:
+        """New rows that share the upper latents of given ones, `(N, draws, ...)`, in the data's own units.
+
+        Arguments:
+            data: anything that can be opened.
+            keep: how many latents are kept, the top first; the rest is drawn anew.
+            draws: how many new rows a row.
+            temperature: of what is drawn anew; one for all, or one for each latent, the top first.
+            condition: of each row, where the model has a condition.
+            seed: of the draws.
+            mean: the likelihood's centre instead of a draw from it.
+
+        Raises:
+            InputError: where the model has one latent, or an argument is out of range.
+        """
+        return tasks.redraw(self.system, self.store(data, condition), keep, draws, temperature, seed, mean)
 
     def encode(self, data: Any, condition: Any = None, seed: int = 0) -> tasks.Encoding:
         """Each row's latent: `mean`, `spread` (standard deviation) and one `sample`, each `(N, latent)`.

@@ -53,7 +53,7 @@ def _from(prior: Any, change: Any) -> Distribution:
 
 
 class Ladder(LatentModel):
-    """The walk down a hierarchy, with a site a level: `z1`, the top, is decided first.
+    """The walk down a hierarchy, with a site a level: `level1`, the top, is decided first.
 
     Arguments:
         reader: from evidence to features of the row at each level, the top's first.
@@ -90,7 +90,7 @@ class Ladder(LatentModel):
         weight: Tensor | None = None
         sites: dict[str, Site] = {}
         for place, (level, features) in enumerate(zip(self.levels, seen), start=1):
-            name = f"z{place}"
+            name = f"level{place}"
             h, sites[name], choice = level(name, h, features, condition, choose, rows)
             weight = choice.weight if weight is None else weight
         return h, sites, weight

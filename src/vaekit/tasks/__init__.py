@@ -18,11 +18,13 @@ from vaekit.tasks.interpolate import interpolate
 from vaekit.tasks.predict import Prediction, predict
 from vaekit.tasks.rates import dimension_rates, ranked_dimensions
 from vaekit.tasks.reconstruct import reconstruct
+from vaekit.tasks.redraw import redraw
 from vaekit.tasks.score import Scores, score
 from vaekit.tasks.traverse import traverse
 
 __all__ = [
     "Augmented", "Direction", "Encoding", "EnsembleEncoding", "EnsembleReconstruction", "EnsembleScores", "Prediction", "Scores",
     "augment", "decode", "denoise", "dimension_rates", "direction", "edit", "encode", "encode_together", "generate", "interpolate",
-    "predict", "ranked_dimensions", "reconstruct", "reconstruct_together", "score", "score_together", "traverse",
+    "predict", "ranked_dimensions", "reconstruct", "reconstruct_together", "redraw", "score", "score_together",
+    "traverse",
 ]

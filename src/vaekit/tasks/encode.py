@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vaekit.core import dispatch
-from vaekit.core.choose import from_posterior
+from vaekit.core.choose import centre, from_posterior
 from vaekit.core.system import System
 from vaekit.tasks.walk import Rows, at_rest, batches, layout, noise_of
 
@@ -32,6 +32,9 @@ class Encoding:
 def encode(system: System, rows: Rows, seed: int = 0) -> Encoding:
     """The posterior of each row; the latents of several sites stand side by side.
 
+    Where latents stand above one another, the mean and the spread of each are those under the means of the ones above it, so that
+    decoding the means is reconstructing.
+
     A row's draw depends on the row and the seed alone, so rows may be given in any order and in any number of calls.
 
     Arguments:
@@ -46,9 +49,11 @@ def encode(system: System, rows: Rows, seed: int = 0) -> Encoding:
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     with at_rest(system, seed):
         for batch in batches(system, rows, seed):
-            trace = system.model(batch, from_posterior(1, noise_of(batch, seed)))
+            drawn = system.model(batch, from_posterior(1, noise_of(batch, seed)))
+            # One latent has one posterior, whatever is drawn from it.
+            trace = drawn if len(drawn.sites) == 1 else system.model(batch, centre())
             means = {name: dispatch.centre(site.posterior) for name, site in trace.sites.items()}
             spreads = {name: site.posterior.stddev for name, site in trace.sites.items()}
-            draws = {name: site.z for name, site in trace.sites.items()}
+            draws = {name: site.z for name, site in drawn.sites.items()}
             found.append(tuple(places.join(values).squeeze(0).cpu() for values in (means, spreads, draws)))  # type: ignore[arg-type]
     return Encoding(*(torch.cat(parts).numpy() for parts in zip(*found)))

@@ -24,7 +24,7 @@ def interpolate(
 ) -> np.ndarray:
     """Values on the way from each start to its end, `(N, steps, *event)`, in the data's own units; both ends are reconstructions.
 
-    Where the model has a condition, it goes over in a straight line.
+    Where the model has a condition, it goes over in a straight line; of several latents, all go at once.
 
     Arguments:
         system: fitted.

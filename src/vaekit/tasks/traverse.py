@@ -2,7 +2,7 @@ r"""What one latent coordinate does: it moves, the others stay.
 
     z_j = m_j + t s_j,  t from span[0] to span[1];   z_i (i != j) = that of the row, or m_i
 
-m and s are the prior's centre and deviation.
+m and s are the prior's centre and deviation; of a latent below others, under what the row's latents above it are.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vaekit.core import dispatch
 from vaekit.core.batch import Batch
-from vaekit.core.choose import centre
+from vaekit.core.choose import Chooser, centre, fixed
 from vaekit.core.errors import InputError
 from vaekit.core.system import System
 from vaekit.tasks.decode import write
@@ -54,8 +54,9 @@ def traverse(
     if steps < 2:
         raise InputError(f"steps must be 2 or more, not {steps}")
     given = system.modality.condition(condition, 1) if rows is None else rows.get("condition")
-    middle, deviation = _prior(system, places, given, 1 if rows is None else count(rows))
-    start = middle if rows is None else torch.from_numpy(encode(system, rows, seed).mean)
+    start = None if rows is None else torch.from_numpy(encode(system, rows, seed).mean)
+    middle, deviation = _prior(system, places, given, 1 if rows is None else count(rows), start)
+    start = middle if start is None else start
     z = start[:, None, None].repeat(1, len(chosen), steps, 1)
     for place, d in enumerate(chosen):
         z[:, place, :, d] = middle[:, d, None] + deviation[:, d, None] * torch.linspace(*span, steps)
@@ -72,10 +73,11 @@ def _ranked(system: System, rows: Rows | None, word: str, seed: int) -> list[int
     return ranked_dimensions(system, rows, seed)
 
 
-def _prior(system: System, places: Layout, condition: Tensor | None, rows: int) -> tuple[Tensor, Tensor]:
-    """The prior's centre and deviation, each `(rows, latent)`."""
+def _prior(system: System, places: Layout, condition: Tensor | None, rows: int, start: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The prior's centre and deviation under the rows' latents, each `(rows, latent)`."""
     with at_rest(system) as device:
-        trace = system.model(Batch(condition=None if condition is None else condition.to(device), size=rows), centre())
+        choose: Chooser = centre() if start is None else fixed(places.split(start.unsqueeze(0).to(device)), centre())
+        trace = system.model(Batch(condition=None if condition is None else condition.to(device), size=rows), choose)
         middle = {name: dispatch.centre(site.prior).expand_as(site.z) for name, site in trace.sites.items()}
         deviation = {name: site.prior.stddev.expand_as(site.z) for name, site in trace.sites.items()}
     return places.join(middle).squeeze(0).cpu(), places.join(deviation).squeeze(0).cpu()

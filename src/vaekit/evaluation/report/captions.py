@@ -1,7 +1,7 @@
 """What one should see in each picture of the report, in plain words."""
 
 __all__ = [
-    "AGGREGATE", "ANNEALED", "BY_CLASS", "COLUMNS", "CORRELATIONS", "EFFECTS", "FEW", "INTERPOLATION", "ISLANDS", "LIKELIHOOD",
+    "AGGREGATE", "ANNEALED", "BY_CLASS", "COLUMNS", "CORRELATIONS", "EFFECTS", "FEW", "INTERPOLATION", "ISLANDS", "LEVELS", "LIKELIHOOD",
     "MAP", "MEASURED_SAMPLES", "PLANE", "RATES", "RECONSTRUCTIONS", "SAMPLES", "TOGETHER", "TRAINING", "TRAVERSALS",
 ]
 
@@ -35,6 +35,11 @@ ISLANDS = "Islands are groups of similar rows."
 PLANE = (
     "The two latent dimensions decoded on a grid, z0 to the right and z1 upwards: one kind of image should go over into "
     "the next without a tear."
+)
+LEVELS = (
+    "What each latent carries, given those that are decided before it. One at zero is unused: what it decides is decided "
+    "by the others. Where there are pictures, the top ones of each image are kept and the rest is drawn anew: "
+    "the more is kept, the more of the image should stay."
 )
 RATES = "What each latent dimension carries, largest first. Dimensions at zero are unused: they cost nothing and say nothing."
 AGGREGATE = (

@@ -18,12 +18,13 @@ from vaekit.tasks.encode import encode
 from vaekit.tasks.generate import draw
 from vaekit.tasks.interpolate import interpolate
 from vaekit.tasks.reconstruct import reconstruct
+from vaekit.tasks.redraw import redraw
 from vaekit.tasks.traverse import traverse
 from vaekit.tasks.walk import Rows, at_rest, count, has_density, layout
 
 __all__ = ["Gallery", "Map", "Movement", "Sheet", "correlations", "differences", "gather", "words"]
 
-_SHOWN, _MAPPED, _COMPARED, _MOVED, _STEPS, _TILES = 10, 1200, 2000, 8, 9, 15
+_SHOWN, _MAPPED, _COMPARED, _MOVED, _STEPS, _TILES, _LEVELS = 10, 1200, 2000, 8, 9, 15, 8
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Gallery:
         real: held-out rows to set beside the draws.
         paths: from one row to another.
         moved: one latent coordinate moved at a time, most informative first.
+        kept: held-out rows, and the same with their lower latents drawn anew, where there are several.
         plane: the decoded plane of a latent of two dimensions, `(tiles, tiles, height, width, channels)`.
         map: where rows lie.
         posterior: one draw of each row's posterior, `(N, latent)`.
@@ -100,6 +102,7 @@ class Gallery:
     real: Sheet | None = None
     paths: Sheet | None = None
     moved: Sheet | None = None
+    kept: Sheet | None = None
     plane: np.ndarray | None = None
     map: Map | None = None
     posterior: np.ndarray | None = None
@@ -185,6 +188,11 @@ def _images(gallery: Gallery, system: System, rows: Rows, order: list[int], dens
     if count(rows) >= 6:
         start, end = ({name: values[i : i + 3] for name, values in rows.items()} for i in (0, 3))
         gallery = replace(gallery, paths=Sheet(("",) * 3, _colours(interpolate(system, start, end, _STEPS, seed=seed), 2)))
+    sites = len(layout(system).shapes)
+    if dense and sites > 1:
+        anew = [_colours(redraw(system, few, keep, seed=seed)[:, 0]) for keep in range(1, min(sites, _LEVELS + 1))]
+        told = ("held out", *(f"top {keep} kept" for keep in range(1, len(anew) + 1)))
+        gallery = replace(gallery, kept=Sheet(told, np.stack([pair[0], *anew])))
     if order:
         walked = traverse(system, _first(rows, 1), dimensions=order, steps=_STEPS, seed=seed)[0]
         gallery = replace(gallery, moved=Sheet(tuple(f"z{d}" for d in order), _colours(walked, 2)))

@@ -12,7 +12,7 @@ from vaekit.evaluation.report.gallery import Gallery, Sheet, correlations, diffe
 
 __all__ = ["Picture", "Rows", "Section", "pictured", "sections"]
 
-_COLUMNS, _HISTOGRAMS, _CORRELATED, _MARGINS = 8, 9, 60, 6
+_COLUMNS, _HISTOGRAMS, _CORRELATED, _MARGINS, _BARS = 8, 9, 60, 6, 120
 
 # Which readings of the history a picture shows; where several match, their sum: the KL of every site is the rate.
 _READINGS = {
@@ -75,8 +75,10 @@ def sections(metrics: Mapping[str, Any], gallery: Gallery, history: Mapping[str,
     rates = (metrics["latent"].get("dimensions") or {}).get("kl") or [None]
     known = [] if None in rates else [float(rate) for rate in rates]
     order = [int(d) for d in np.argsort(known)[::-1]]
+    seen = history.get("validations") or []
     made = [
-        _training(history.get("validations") or []), *_images(gallery, known), _map(gallery), _plane(gallery), _rates(known, order),
+        _training(seen), _levels(metrics["latent"].get("levels") or [], seen, gallery),
+        *_images(gallery, known), _map(gallery), _plane(gallery), _rates(known, order),
         _aggregate(gallery, order[:_MARGINS]), *_table(gallery),
     ]
     return [section for section in made if section is not None]
@@ -105,6 +107,24 @@ def _training(seen: list[Any]) -> Section | None:
         svg = drawing.curves(f"Active units of {units}", active, "epoch", "units", units)
         pictures.append(Picture("active latent dimensions over training", svg))
     return Section("Training", captions.TRAINING, tuple(pictures), 2)
+
+
+def _levels(levels: list[Any], seen: list[Any], gallery: Gallery) -> Section | None:
+    """What each of several latents carries, and how that came about."""
+    if not levels:
+        return None
+    names = [level["name"] for level in levels]
+    pictures = [Picture("KL of each latent", drawing.bars(names, [max(level["rate"], 0.0) for level in levels], "KL, nats a row"))]
+    seen = [v for v in seen if v["stage"] == 0]
+    lines = {name: _series(seen, [v["epoch"] for v in seen], "held_out", re.escape(f"kl.{name}")) for name in names}
+    lines = {name: line for name, line in lines.items() if len(line[0]) > 1}
+    if lines:
+        pictures.append(Picture("KL of each latent over training", drawing.curves("Rate, held out", lines, "epoch", "nats a row")))
+    if gallery.kept is not None:
+        pictures.append(_sheet(gallery, gallery.kept, "held-out images whose lower latents are drawn anew", "What each level decides"))
+    rows = tuple((level["name"], f"{level['rate']:.3g}", f"{level['active']} of {level['width']}") for level in levels)
+    table = Rows("In the order they are decided", ("latent", "rate, nats a row", "active units"), rows)
+    return Section("Rate by latent", captions.LEVELS, tuple(pictures), 1, (table,))
 
 
 def _series(seen: list[Any], x: list[float], side: str, reading: str) -> _Line:
@@ -179,8 +199,10 @@ def _plane(gallery: Gallery) -> Section | None:
 def _rates(rates: list[float], order: list[int]) -> Section | None:
     if not rates:
         return None
-    svg = drawing.bars([f"z{d}" for d in order], [max(rates[d], 0.0) for d in order], "KL, nats a row")
-    return Section("Rate by dimension", captions.RATES, (Picture("KL of each latent dimension", svg),))
+    first = order[:_BARS]
+    svg = drawing.bars([f"z{d}" for d in first], [max(rates[d], 0.0) for d in first], "KL, nats a row")
+    part = f" The first {_BARS} of {len(order)} are shown." if len(order) > _BARS else ""
+    return Section("Rate by dimension", captions.RATES + part, (Picture("KL of each latent dimension", svg),))
 
 
 def _aggregate(gallery: Gallery, order: list[int]) -> Section | None:

@@ -34,6 +34,9 @@ Known = Annotated[
     Option("--condition", "-c", metavar="NAME=VALUE", help="What the rows are, for a model with a condition.", show_default=False),
 ]
 Seed = Annotated[int, Option("--seed", help="The same seed gives the same result.")]
+Temperature = Annotated[
+    str, Option("--temperature", help="Spread of the latents, 1 = the prior itself; one for each, top first: [b]1,0.7,0.5[/b].")
+]
 Steps = Annotated[int, Option("--steps", help="Values on each way.")]
 
 
@@ -199,8 +202,7 @@ def disentanglement(
 @app.command(rich_help_panel=_USE)
 def generate(
     run: Run, out: Out, count: Annotated[int, Option("--count", "-n", help="How many rows.")] = 100, condition: Known = None,
-    temperature: Annotated[float, Option("--temperature", help="Spread of the latents; 1 = the prior itself.")] = 1.0,
-    mean: Annotated[
+    temperature: Temperature = "1", mean: Annotated[
         bool | None, Option("--mean/--draw", help="Expected values, or draws.", show_default="means of images, else draws")
     ] = None,
     seed: Seed = 0, json: Json = False,
@@ -213,6 +215,15 @@ def generate(
 def reconstruct(run: Run, data: Data, out: Out, condition: Known = None, seed: Seed = 0, json: Json = False) -> None:
     """Write DATA as the model sees it."""
     _told(f"{_room(run)}.reconstruct", json, run, data, out, condition or [], seed)
+
+
+@app.command(rich_help_panel=_USE)
+def redraw(
+    run: Run, data: Data, out: Out, keep: Annotated[int, Option("--keep", help="How many latents are kept, the top first.")] = 1,
+    temperature: Temperature = "1", condition: Known = None, seed: Seed = 0, json: Json = False,
+) -> None:
+    """Keep what the upper latents of DATA decided, and draw the rest anew (several latents)."""
+    _told("using.redraw", json, run, data, out, keep, temperature, condition or [], seed)
 
 
 @app.command(rich_help_panel=_USE)

@@ -1,6 +1,7 @@
 """The verbs on a trained model: files in, files out, a chunk of rows at a time.
 
     generate   z ~ p(z), x ~ p(x|z)          reconstruct  E[x|z], z = E_q[z|x]          denoise  E_q E[x|z]
+    redraw     z_1 .. z_k of a row, the rest from the prior
     encode     q(z|x)                         score        log (1/K) sum_k p(x, z_k) / q(z_k|x)
     interpolate, traverse   E[x|z] along lines of the latent space
 """
@@ -27,8 +28,8 @@ from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.matching import matching, matching_chunks
 
 __all__ = [
-    "PARTS", "chunks_of", "denoise", "encode", "generate", "interpolate", "mapped", "names_of", "place_of_numbers", "reconstruct", "score",
-    "traverse", "written",
+    "PARTS", "chunks_of", "denoise", "encode", "generate", "interpolate", "mapped", "names_of", "place_of_numbers", "reconstruct", "redraw",
+    "score", "traverse", "written",
 ]
 
 _VALUES, _ROWS, _PAIRS = 1 << 24, 65536, 8
@@ -36,7 +37,7 @@ PARTS = ("mean", "spread", "sample")
 
 
 def generate(
-    run: Path, out: Path, count: int, condition: list[str], temperature: float, mean: bool | None, seed: int
+    run: Path, out: Path, count: int, condition: list[str], temperature: str, mean: bool | None, seed: int
 ) -> Answer:
     """New rows in a file.
 
@@ -45,14 +46,14 @@ def generate(
         out: where to write.
         count: how many rows.
         condition: `NAME=VALUE` texts.
-        temperature: spread of the latents.
+        temperature: spread of the latents; one number, or one for each latent with commas between.
         mean: expected values instead of draws; None = for images alone.
         seed: of the draws.
 
     Raises:
         InputError: where an argument is wrong, or the model has nothing to draw from.
     """
-    began, fitted = time.monotonic(), load(run)
+    began, fitted, spread = time.monotonic(), load(run), numbers("temperature", temperature) or [1.0]
     place, given = place_of(fitted, out), condition_of(condition, names_of(fitted))
     if isinstance(given, Path):
         raise InputError(f"--condition {given}: a file tells of rows that are at hand; give NAME=VALUE for rows to come")
@@ -64,7 +65,7 @@ def generate(
         for number, start in enumerate(range(0, count, size)):
             rows = min(size, count - start)
             # Each chunk has draws of its own; the first is what the Python face gives for the same seed.
-            values = tasks.generate(fitted.system, rows, given, temperature, seed + number, mean)
+            values = tasks.generate(fitted.system, rows, given, spread, seed + number, mean)
             append(values, _columns_of(given, rows))
     return written(place, count, began)
 
@@ -81,6 +82,22 @@ def reconstruct(run: Path, data: str, out: Path, condition: list[str], seed: int
     """
     fitted = load(run)
     return mapped(fitted, data, out, condition, lambda rows: tasks.reconstruct(fitted.system, rows, seed))
+
+
+def redraw(run: Path, data: str, out: Path, keep: int, temperature: str, condition: list[str], seed: int) -> Answer:
+    """Rows with what their upper latents decided kept, and the rest drawn anew; on a sheet, below the originals.
+
+    Arguments:
+        run: a finished run's folder.
+        data: rows to begin from.
+        out: where to write.
+        keep: how many latents are kept, the top first.
+        temperature: of what is drawn anew; one number, or one for each latent with commas between.
+        condition: `NAME=VALUE` texts, or a file.
+        seed: of the draws.
+    """
+    fitted, spread = load(run), numbers("temperature", temperature) or [1.0]
+    return mapped(fitted, data, out, condition, lambda rows: tasks.redraw(fitted.system, rows, keep, 1, spread, seed)[:, 0])
 
 
 def denoise(run: Path, data: str, out: Path, draws: int, condition: list[str], seed: int) -> Answer:
