@@ -4,6 +4,7 @@ import copy
 import math
 import sys
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -13,12 +14,15 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 
 from vaekit.core.batch import Batch
 from vaekit.core.choose import from_posterior, from_prior
+from vaekit.core.conditional import Family, Neural
 from vaekit.core.dispatch import centre, divergence, from_noise, stop, temper
 from vaekit.core.errors import InputError
 from vaekit.core.trace import Site, Trace
+from vaekit.models import VAE
 from vaekit.parts import posteriors, priors
 from vaekit.parts.distributions import Integrated, NormalFlow, affine_flow
-from vaekit.parts.networks import VelocityField
+from vaekit.parts.likelihoods import LIKELIHOODS
+from vaekit.parts.networks import MLP, Scaled, VectorReader, VectorWriter, VelocityField
 from vaekit.parts.objectives import FlowMatching
 from vaekit.training import Settings, fit
 
@@ -199,6 +203,39 @@ def test_the_rate_of_the_draws_is_in_the_mean_the_divergence():
     assert ((drawn.mean(0) - exact[0]).abs() < 5 * drawn.std(0) / math.sqrt(20_000)).all()
 
 
+def gap(family: Family) -> float:
+    """Mean of log p(x) - ELBO after training the encoder alone, where latents are correlated given x and log p(x) is known."""
+    torch.manual_seed(0)
+    weight = torch.tensor([[1.0, 0.9], [0.9, 1.0]])
+    reader = VectorReader((2,), 0, False, Scaled(torch.zeros(1), torch.ones(1)), partial(MLP, hidden=()))
+    writer = VectorWriter(2, (), 0, partial(MLP, hidden=()))
+    model = VAE(Neural(reader, family), priors.Standard(2), Neural(writer, LIKELIHOODS["normal"]((2,), scale=0.3)))
+    layer = model.likelihood.head
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.zero_()
+    law = MultivariateNormal(torch.zeros(2), weight @ weight.T + 0.09 * torch.eye(2))
+    optimiser = torch.optim.Adam(model.posterior.parameters(), lr=5e-2)
+    for step in range(300):
+        optimiser.param_groups[0]["lr"] = 5e-2 * (1 - step / 300)
+        optimiser.zero_grad()
+        (-model(Batch(law.sample((128,))), from_posterior()).log_weight().mean()).backward()
+        optimiser.step()
+    with torch.no_grad():
+        x = law.sample((500,))
+        return float((law.log_prob(x) - model(Batch(x), from_posterior(20)).log_weight().mean(0)).mean())
+
+
+def test_a_flow_closes_the_gap_that_a_diagonal_posterior_leaves():
+    """Precision P = I + W' W / s^2: the best diagonal normal is (sum log P_ii - log det P) / 2 short, an affine flow nothing."""
+    weight = torch.tensor([[1.0, 0.9], [0.9, 1.0]])
+    precision = torch.eye(2) + weight.T @ weight / 0.09
+    wanted = float(precision.diagonal().log().sum() - precision.logdet()) / 2
+    assert wanted > 1 and wanted - 0.05 < gap(posteriors.Normal(2)) < wanted + 0.15
+    for flow in ("iaf", "spline"):
+        assert -0.05 < gap(posteriors.Flow(2, flow, 2, (8,), 2)) < 0.1 * wanted
+
+
 class Linear(nn.Module):
     """v = A u, whose flow is the matrix exponential."""
 
@@ -296,6 +333,38 @@ def test_the_second_stage_leaves_encoder_and_decoder_to_the_bit():
     moved = {n for n, v in after.items() if not torch.equal(v, before[n])}
     assert moved and all(n.startswith("prior.") for n in moved) and after["prior.begun"]
     assert set(history.validations[-1].held_out) == {"loss", "matching"}
+
+
+class Halting:
+    """Stops a run at its second measurement of the second stage."""
+
+    def __init__(self):
+        self.seen = 0
+
+    def moment(self, moment) -> None:
+        """Nothing is said."""
+
+    def note(self, text: str) -> None:
+        """Nothing is said."""
+
+    def validation(self, validation) -> None:
+        """Count, and stop."""
+        self.seen += validation.stage
+        if self.seen == 2:
+            raise RuntimeError("stopped")
+
+
+def test_a_run_that_stops_in_the_second_stage_goes_on_with_the_prior_it_had_begun(tmp_path):
+    settings = Settings(epochs=6, batch=32, rate=5e-3, validations=3, average=0, compile=False, precision="32")
+    whole, feed = made("real", "latent_diffusion", width=8)
+    fit(whole, feed, settings)
+    halted, feed = made("real", "latent_diffusion", width=8)
+    with pytest.raises(RuntimeError, match="stopped"):
+        fit(halted, feed, settings, tmp_path, hooks=[Halting()])
+    resumed, feed = made("real", "latent_diffusion", width=8)
+    fit(resumed, feed, settings, tmp_path, resume=True)
+    wanted, found = whole.model.state_dict(), resumed.model.state_dict()
+    assert found["prior.begun"] and all(torch.equal(found[n], wanted[n]) for n in wanted)
 
 
 @pytest.mark.parametrize(
