@@ -130,6 +130,22 @@ def test_flows_are_set_against_the_vae_under_one_budget(small_mnist, tmp_path):
         assert gain["target"] == ">= 1" and gain["n"] == 5 and '"steps": 1' in found[f"{recipe}: test NLL"]["protocol"]
 
 
+def test_samples_with_a_critic_are_held_against_those_without(small_mnist, tmp_path):
+    out, sheets = tmp_path / "fid.json", tmp_path / "sheets"
+    done = ran(
+        "benchmarks/adversarial.py", "--minutes", "0.01", "--seeds", "1", "--test-rows", "12", "--judge-epochs", "1", "--json", str(out),
+        "--sheets", str(sheets), "--adversarial", "gamma=0.5",
+        *(word for pair in ("hidden=16", "network=mlp", "latent=2", "batch=50", "compile=false") for word in ("--set", pair)),
+        VAEKIT_DATA=str(small_mnist),
+    )
+    assert done.returncode == 0, done.stderr
+    found = {f["name"]: f for f in json.loads(out.read_text())["figures"]}
+    assert found["FID, vae_gan over vae"]["value"] == pytest.approx(found["FID, vae_gan"]["value"] / found["FID, vae"]["value"])
+    assert found["FID, vae_gan over vae"]["target"] == "<= 0.7" and found["seeds that diverged"]["target"] == "<= 0"
+    assert '"gamma": 0.5' in found["FID, vae"]["protocol"]
+    assert {path.name for path in sheets.iterdir()} == {f"{r}-0-{n}.png" for r in ("vae", "vae_gan") for n in ("means", "draws")}
+
+
 def test_an_option_that_is_no_pair_is_refused():
     with pytest.raises(InputError, match="--set latent: give key=value"):
         mnist_likelihood.measure(Namespace(set=["latent"], recipe="vae", particles=None), Record("trial"))

@@ -76,6 +76,7 @@ def cases():
         "table": reported(TABLE, latent=3),
         "tiny": reported(TABLE[:20], latent=1),
         "ladder": reported(IMAGES, recipe="ladder_vae", latent=2, levels=3),
+        "critic": reported(TABLE, recipe="vae_gan", latent=2),
     }
     return {name: (metrics, page(metrics, gallery, history), gallery) for name, (metrics, gallery, history) in made.items()}
 
@@ -91,6 +92,7 @@ ROWS = ["Columns, real and drawn", "Correlations", "A few rows", "What each dime
     ("conditional", ["Reconstructions", "Samples", "Interpolation", "Traversals", "Map of the latent space", *LATENT]),
     ("table", ["Map of the latent space", *LATENT, *ROWS]),
     ("ladder", ["Rate by latent", "Reconstructions", "Samples", "Interpolation", "Traversals", "Map of the latent space", *LATENT]),
+    ("critic", ["The critic", "Map of the latent space", *LATENT, *ROWS]),
     ("tiny", [*LATENT, *(heading for heading in ROWS if heading != "Correlations")]),
 ])
 def test_a_page_has_the_sections_that_arise_and_no_other(cases, case, headings):
@@ -139,6 +141,12 @@ def test_the_autoencoder_stands_beside_the_model(cases):
     assert metrics["baseline"]["recipe"] == "autoencoder"
     assert "same networks" in text
     assert text.count('<th scope="col" class="n">autoencoder</th>') == 2
+
+
+def test_a_critics_curves_are_drawn(cases):
+    text = Reader(cases["critic"][1]).text
+    for words in ("Critic's logits", "Rows that the critic is right of", "The two sides", "drawn or encoded", "rebuilt", "what it judges"):
+        assert words in text
 
 
 def test_what_is_absent_says_why(cases):

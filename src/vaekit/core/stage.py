@@ -4,6 +4,7 @@ A stage is a part of one `fit`: a prior over codes is fitted in a second stage, 
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
@@ -22,12 +23,15 @@ class Stage:
         learn: dotted names of the parts that train; all else is frozen and in eval mode. Empty = everything.
         share: fraction of the budget, relative to the other stages.
         watch: the reading that should fall, for early stopping; `elbo` = the negative bound on held-out rows.
+        keep: the weights that it ends with: of the `best` measurement of what is watched, or of the `last` one, where what is watched
+            does not see all that is minimised.
     """
 
     objective: Objective
     learn: tuple[str, ...] = ()
     share: float = 1.0
     watch: str = "elbo"
+    keep: Literal["best", "last"] = "best"
 
     def prepare(self, model: nn.Module) -> list[nn.Parameter]:
         """Put the learning parts in training mode, freeze all else in eval mode, and give the parameters that train.

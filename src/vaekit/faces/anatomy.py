@@ -291,7 +291,8 @@ def _objective(system: System) -> Organ:
         lines += [before + line for line in _terms(stage.objective)]
         if stage.learn:
             lines.append(f"{before}learns {', '.join(stage.learn)}")
-        lines.append(f"{before}watches {stage.watch} on held-out rows")
+        kept = ", keeps the last weights" if stage.keep == "last" else ""
+        lines.append(f"{before}watches {stage.watch} on held-out rows{kept}")
     count = len(system.stages)
     return Organ("objective", "minimised" if count == 1 else f"minimised in {count} stages", tuple(lines))
 

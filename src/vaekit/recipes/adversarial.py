@@ -23,8 +23,8 @@ __all__ = ["aae", "vae_gan"]
 
 
 def vae_gan(
-    modality: Modality, latent: Count = 16, gamma: Positive = 1.0, distortion: NonNegativeWeight = 0.1, beta: NonNegativeWeight = 1.0,
-    free_bits: NonNegative = 0.0, penalty: NonNegative = 1.0, critic: tuple[Count, ...] = (), likelihood: Any = "auto",
+    modality: Modality, latent: Count = 16, gamma: Positive = 0.2, distortion: NonNegativeWeight = 0.01, beta: NonNegativeWeight = 1.0,
+    free_bits: NonNegative = 0.0, penalty: NonNegative = 0.05, critic: tuple[Count, ...] = (), likelihood: Any = "auto",
     reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The VAE-GAN: beta rate + |f(x) - f(x~)|^2 / 2 + (1 / gamma) adversary + distortion's small share.
@@ -41,7 +41,7 @@ def vae_gan(
         distortion: weight of -log p(x|z), a number or a schedule.
         beta: weight of the rate, a number or a schedule.
         free_bits: nats a coordinate below which the rate costs nothing more.
-        penalty: of the critic's slope at real rows; more is steadier and slower.
+        penalty: of the critic's slope at real rows, for each number of a row; more is steadier and slower.
         critic: widths of the critic's layers, or channels of its convolution's levels, finest first; empty = those of the encoder.
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
@@ -55,12 +55,13 @@ def vae_gan(
     adversary = Adversary(modality.critic(critic, **network), penalty, 1 / gamma)
     model = gaussian_vae(modality, latent, likelihood, reader, writer, mean_spread, **network)
     objective = Objective(FeatureReconstruction(adversary), KL(beta, free_bits), adversary, Reconstruction(distortion))
-    # Features move with the critic, so that two measurements of them cannot be compared; the distortion's can.
-    return System(model, [Stage(objective, watch="distortion")], modality)
+    # What a critic has part in moves with it: two measurements of it cannot be compared. The distortion's can, but a sharp row may have
+    # more of it than a blurred one.
+    return System(model, [Stage(objective, watch="distortion", keep="last")], modality)
 
 
 def aae(
-    modality: Modality, latent: Count = 16, strength: NonNegativeWeight = 10.0, penalty: NonNegative = 1.0,
+    modality: Modality, latent: Count = 16, strength: NonNegativeWeight = 10.0, penalty: NonNegative = 0.05,
     critic: tuple[Count, ...] = (256, 256), likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None,
     mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
@@ -73,7 +74,7 @@ def aae(
         modality: fitted to the data.
         latent: dimensions of z.
         strength: weight of what the encoder pays the critic, a number or a schedule.
-        penalty: of the critic's slope at draws of the prior; more is steadier and slower.
+        penalty: of the critic's slope at draws of the prior, for each dimension; more is steadier and slower.
         critic: widths of the critic's layers.
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
@@ -85,5 +86,5 @@ def aae(
     """
     model = gaussian_vae(modality, latent, likelihood, reader, writer, mean_spread, **network)
     adversary = LatentAdversary(latent, modality.condition_width, critic, penalty, strength)
-    # What a critic has part in cannot be watched, and the bound has a rate that nothing here lowers.
-    return System(model, [Stage(Objective(Reconstruction(), adversary), watch="distortion")], modality)
+    # What a critic has part in moves with it, and the bound has a rate that nothing here lowers: the distortion alone can be watched.
+    return System(model, [Stage(Objective(Reconstruction(), adversary), watch="distortion", keep="last")], modality)

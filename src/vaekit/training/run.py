@@ -231,11 +231,10 @@ class StageRun:
             raise InputError(f"the stage watches {self.stage.watch!r}, which is not measured; measured are {', '.join(sorted(held_out))}")
         value = held_out[self.stage.watch]
         # Of equals the later: where nothing that is watched was held out, what was learnt is kept.
-        if value <= self.best_value:
-            self.best_value, self.since_best = value, 0
+        better = value <= self.best_value
+        self.best_value, self.since_best = (value, 0) if better else (self.best_value, self.since_best + 1)
+        if better or (self.stage.keep == "last" and math.isfinite(value)):
             self.best = self._weights()
-        else:
-            self.since_best += 1
 
     def _out_of_patience(self) -> bool:
         if not self.settings.patience or self.since_best < self.settings.patience:

@@ -1,8 +1,9 @@
 """What one should see in each picture of the report, in plain words."""
 
 __all__ = [
-    "AGGREGATE", "ANNEALED", "BY_CLASS", "COLUMNS", "CORRELATIONS", "EFFECTS", "FEW", "INTERPOLATION", "ISLANDS", "LEVELS", "LIKELIHOOD",
-    "MAP", "MEASURED_SAMPLES", "PLANE", "RATES", "RECONSTRUCTIONS", "SAMPLES", "TOGETHER", "TRAINING", "TRAVERSALS",
+    "AGGREGATE", "ANNEALED", "BY_CLASS", "COLUMNS", "CORRELATIONS", "CRITIC", "EFFECTS", "FEW", "INTERPOLATION", "ISLANDS", "LEVELS",
+    "LIKELIHOOD", "MAP", "MEASURED_SAMPLES", "PLANE", "RATES", "RECONSTRUCTIONS", "SAMPLES", "TOGETHER", "TRAINING",
+    "TRAVERSALS",
 ]
 
 TRAINING = (
@@ -10,6 +11,12 @@ TRAINING = (
     "curve that rises again means that training rows are learnt by heart. Distortion is what a reconstruction lacks, rate"
     " what its latent costs. Of real numbers these are nats of scaled values: the figures below, in the data's own units,"
     " differ by a constant."
+)
+CRITIC = (
+    "A critic learns to tell real rows from made ones while the model learns to please it. You should see neither side run away: "
+    "logits within a few units of 0, and a share of right answers between a half, where nothing can be told apart, and one. A share"
+    " of one that stays is a critic that the model cannot follow: give it more penalty=. A share that is far higher on training rows"
+    " than on held-out ones is a critic that knows rows by heart."
 )
 RECONSTRUCTIONS = (
     "Held-out images above, what the model rebuilds from their latents below: the same things should be there, somewhat "

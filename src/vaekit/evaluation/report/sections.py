@@ -20,6 +20,21 @@ _READINGS = {
     "Match of the prior's field": r"matching",
 }
 
+# Of a critic: what a line is called, on which rows and under which name it was read; and the unit.
+_CRITIC: dict[str, tuple[dict[str, tuple[str, str]], str]] = {
+    "Critic's logits": (
+        {
+            "real": ("held_out", r"critic\.real"), "drawn or encoded": ("held_out", r"critic\.(drawn|encoded)"),
+            "rebuilt": ("held_out", r"critic\.rebuilt"),
+        },
+        "log odds of being real",
+    ),
+    "Rows that the critic is right of": (
+        {"training": ("train", r"critic\.accuracy"), "held out": ("held_out", r"critic\.accuracy")}, "share",
+    ),
+    "The two sides": ({"critic": ("train", r"opponent"), "what it judges": ("train", r"adversary")}, "nats a row"),
+}
+
 _Line = tuple[list[float], list[float]]
 
 
@@ -77,7 +92,7 @@ def sections(metrics: Mapping[str, Any], gallery: Gallery, history: Mapping[str,
     order = [int(d) for d in np.argsort(known)[::-1]]
     seen = history.get("validations") or []
     made = [
-        _training(seen), _levels(metrics["latent"].get("levels") or [], seen, gallery),
+        _training(seen), _critic(seen), _levels(metrics["latent"].get("levels") or [], seen, gallery),
         *_images(gallery, known), _map(gallery), _plane(gallery), _rates(known, order),
         _aggregate(gallery, order[:_MARGINS]), *_table(gallery),
     ]
@@ -87,11 +102,7 @@ def sections(metrics: Mapping[str, Any], gallery: Gallery, history: Mapping[str,
 def _training(seen: list[Any]) -> Section | None:
     if len(seen) < 2:
         return None
-    x, start = [], 0.0
-    for before, now in zip([seen[0], *seen], seen):
-        start += before["epoch"] if now["stage"] != before["stage"] else 0.0
-        x.append(start + now["epoch"])
-    pictures = []
+    x, pictures = _epochs(seen), []
     for title, reading in _READINGS.items():
         # Each stage minimises a loss of its own: one curve would join them.
         told = [v for v in seen if v["stage"] == seen[0]["stage"]] if reading == "loss" else seen
@@ -125,6 +136,31 @@ def _levels(levels: list[Any], seen: list[Any], gallery: Gallery) -> Section | N
     rows = tuple((level["name"], f"{level['rate']:.3g}", f"{level['active']} of {level['width']}") for level in levels)
     table = Rows("In the order they are decided", ("latent", "rate, nats a row", "active units"), rows)
     return Section("Rate by latent", captions.LEVELS, tuple(pictures), 1, (table,))
+
+
+def _critic(seen: list[Any]) -> Section | None:
+    """How a critic and what it judges kept step, where a loss had one."""
+    x = _epochs(seen)
+    found = {
+        title: ({name: _series(seen, x, side, reading) for name, (side, reading) in lines.items()}, unit)
+        for title, (lines, unit) in _CRITIC.items()
+    }
+    pictures = []
+    for title, (lines, unit) in found.items():
+        lines = {name: line for name, line in lines.items() if len(line[0]) > 1}
+        if lines:
+            alt = f"{title.lower()} over training, {', '.join(lines)}"
+            pictures.append(Picture(alt, drawing.curves(title, lines, "epoch", unit)))
+    return Section("The critic", captions.CRITIC, tuple(pictures), 2) if pictures else None
+
+
+def _epochs(seen: list[Any]) -> list[float]:
+    """Epochs at each measurement, those of the stages before it counted too."""
+    x, start = [], 0.0
+    for before, now in zip([*seen[:1], *seen], seen):
+        start += before["epoch"] if now["stage"] != before["stage"] else 0.0
+        x.append(start + now["epoch"])
+    return x
 
 
 def _series(seen: list[Any], x: list[float], side: str, reading: str) -> _Line:

@@ -1,6 +1,6 @@
 r"""Losses that a critic D takes part in, sigma(D) = the chance that what it sees is real.
 
-    critic      softplus(-D(x)) + [softplus(D(x_p)) + softplus(D(x~))] / 2 + (r / 2) ((D(x + s e) - D(x)) / s)^2,   e ~ N(0, I)
+    critic      softplus(-D(x)) + [softplus(D(x_p)) + softplus(D(x~))] / 2 + (r n / 2) ((D(x + s e) - D(x)) / s)^2,   e ~ N(0, I)
     decoder     [softplus(-D(x_p)) + softplus(-D(x~))] / 2,      x_p of z ~ p(z),   x~ of z ~ q(z|x), z cut off from the encoder
     features    |f(x) - f(x~)|^2 / 2 = -log N(f(x); f(x~), I) + const,      f a hidden layer of D
     latents     softplus(-D(z)),   z ~ q(z|x);   its critic   softplus(-D(u)) + softplus(D(z)),   u ~ p(z)
@@ -9,7 +9,8 @@ Rows are judged by what the likelihood says of them, means and probabilities, wh
 of the batch, or gaps would tell the real rows from the others. The decoder's loss is the one that does not vanish where the critic is sure
 (Goodfellow et al. 2014, arXiv:1406.2661). The critic's penalty is on its slope at real rows, without which the two sides go round each
 other for ever (Mescheder et al. 2018, arXiv:1801.04406): E_e ((e . grad D)^2) = |grad D|^2, and a difference along e needs no second
-derivative (Lin et al. 2025, arXiv:2501.08316).
+derivative (Lin et al. 2025, arXiv:2501.08316). Rows of n numbers lie about n^(1/2) apart, so that a slope of n^(-1/2) tells them apart
+whatever n is: r counts in these units.
 
 (features: Larsen et al. 2016, arXiv:1512.09300; latents: Makhzani et al. 2015, arXiv:1511.05644)
 """
@@ -37,8 +38,9 @@ __all__ = ["Adversary", "FeatureReconstruction", "LatentAdversary"]
 _STEP = 0.1
 
 
-def _slope(here: Tensor, there: Tensor) -> Tensor:
-    return ((there - here) / _STEP).square()
+def _slope(here: Tensor, there: Tensor, numbers: int) -> Tensor:
+    """Half n |grad D|^2 from two logits a step apart."""
+    return 0.5 * numbers * ((there - here) / _STEP).square()
 
 
 def _share(right: Tensor) -> Tensor:
@@ -50,13 +52,13 @@ class Adversary(Term):
 
     Arguments:
         critic: of rows, as a modality makes it; the term's own.
-        penalty: r, of the critic's slope at real rows.
+        penalty: r, of the critic's slope at real rows, for each number that it sees of a row.
         weight: a number, a schedule, or a schedule's JSON form.
     """
 
     needs = Needs(fantasies=True, cut=True)
 
-    def __init__(self, critic: Any, penalty: NonNegative = 1.0, weight: Weight = 1.0):
+    def __init__(self, critic: Any, penalty: NonNegative = 0.05, weight: Weight = 1.0):
         super().__init__("adversary", weight)
         conform("penalty", penalty, NonNegative)
         self.critic, self.penalty = critic, penalty
@@ -94,7 +96,8 @@ class Adversary(Term):
         h = self.critic.embed(x, observed)
         _, logits = self.critic(torch.cat([h, h + _STEP * torch.randn_like(h)]), condition)
         drawn, rebuilt = self.false(trace)
-        return softplus(-logits[:1]) + 0.5 * (softplus(drawn) + softplus(rebuilt)) + 0.5 * self.penalty * _slope(logits[:1], logits[1:])
+        slope = _slope(logits[:1], logits[1:], h[0, 0].numel())
+        return softplus(-logits[:1]) + 0.5 * (softplus(drawn) + softplus(rebuilt)) + self.penalty * slope
 
 
 class FeatureReconstruction(Term):
@@ -124,12 +127,12 @@ class LatentAdversary(Term):
         latent: numbers of all latents together.
         condition_width: numbers of a condition, beside which latents are judged; 0 = none.
         hidden: widths of the critic's layers.
-        penalty: r, of the critic's slope at draws of the prior.
+        penalty: r, of the critic's slope at draws of the prior, for each number of them.
         weight: a number, a schedule, or a schedule's JSON form.
     """
 
     def __init__(
-        self, latent: Count, condition_width: int = 0, hidden: Sequence[Count] = (256, 256), penalty: NonNegative = 1.0,
+        self, latent: Count, condition_width: int = 0, hidden: Sequence[Count] = (256, 256), penalty: NonNegative = 0.05,
         weight: Weight = 1.0,
     ):
         super().__init__("adversary", weight)
@@ -164,7 +167,7 @@ class LatentAdversary(Term):
         """The critic's cross-entropy and the penalty of its slope, `(S, B)`, nats."""
         drawn = self._prior(trace)
         here, there = (self.judged(values, trace) for values in (drawn, drawn + _STEP * torch.randn_like(drawn)))
-        return softplus(-here) + softplus(self.encoded(trace)) + 0.5 * self.penalty * _slope(here, there)
+        return softplus(-here) + softplus(self.encoded(trace)) + self.penalty * _slope(here, there, drawn.shape[-1])
 
     def _prior(self, trace: Trace) -> Tensor:
         """As many draws from the prior as there are latents, `(S, B, latent)`."""
