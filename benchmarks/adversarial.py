@@ -116,7 +116,8 @@ def measure(options: Any, record: Record) -> None:
 
 
 def _compare(
-    record: Record, options: Any, found: Classifier, floor: float, lowest: dict[str, list[float]], diverged: int, epochs: list[float], rows: int
+    record: Record, options: Any, found: Classifier, floor: float, lowest: dict[str, list[float]], diverged: int, epochs: list[float],
+    rows: int,
 ) -> None:
     seeds = options.seeds
     how = (
