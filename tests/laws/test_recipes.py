@@ -27,7 +27,7 @@ from vaekit.training.measure import measure
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "annealed_vae": {"capacity": 2.0, "gamma": 5.0}, "iwae": {"particles": 3}, "miwae": {"particles": 2, "groups": 2},
     "ciwae": {"particles": 3}, "factor_vae": {"critic": (16,)}, "vamp_vae": {"pseudo_inputs": 7},
-    "aae": {"critic": (16,)}, "vae_gan": {"distortion": 1.0},
+    "aae": {"critic": (16,)}, "vae_gan": {"gamma": 1.0, "distortion": 1.0},
     "flow_vae": {"steps": 2, "flow_hidden": (8,), "context": 4}, "flow_prior_vae": {"steps": 2, "flow_hidden": (8,)},
     "latent_diffusion": {"width": 16, "steps": 4},
     "ladder_vae": {"levels": 2},
