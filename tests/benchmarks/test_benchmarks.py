@@ -9,13 +9,14 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
+import ladder
 import mathematics
 import mnist_likelihood
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from memory import observed, write
-from record import Record, arguments, figure, mnist, root, run
+from record import Record, Skipped, arguments, figure, mnist, root, run
 from resume import killed
 
 from vaekit.core.errors import InputError, WorkFailed
@@ -144,6 +145,28 @@ def test_samples_with_a_critic_are_held_against_those_without(small_mnist, tmp_p
     assert found["FID, vae_gan over vae"]["target"] == "<= 0.7" and found["seeds that diverged"]["target"] == "<= 0"
     assert '"gamma": 0.5' in found["FID, vae"]["protocol"]
     assert {path.name for path in sheets.iterdir()} == {f"{r}-0-{n}.png" for r in ("vae", "vae_gan") for n in ("means", "draws")}
+
+
+def test_the_ladder_is_measured_on_images_that_were_drawn_once(tmp_path, monkeypatch):
+    (tmp_path / "images" / "mnist_static").mkdir(parents=True)
+    draw = np.random.default_rng(0)
+    held = {name: draw.integers(0, 2, (rows, 784), np.uint8) for name, rows in (("train", 90), ("valid", 20), ("test", 11))}
+    np.savez(tmp_path / "images" / "mnist_static" / "binarized_mnist_larochelle.npz", **held)
+    monkeypatch.setenv("VAEKIT_DATA", str(tmp_path))
+    options = {
+        "set": ["channels=4,4", "levels=2", "batch=30", "compile=false", "epochs=2"], "minutes": 1.0, "seed": 0, "run": None,
+        "resume": False, "importance": 3, "test_rows": 6, "only_train": False,
+    }
+    for only, images in ((False, 108), (True, 90)):
+        record = Record("trial")
+        ladder.measure(Namespace(**{**options, "only_train": only}), record)
+        found = {f.name: f for f in record.figures}
+        assert found["test NLL"].n == 6 and 400 < found["test NLL"].value < 900 and found["test NLL"].met is None
+        # Nine of ten of the images to validate are learnt from, and the rest is not.
+        assert f"{images} training images, 2 epochs" in found["test NLL"].protocol and found["validation -ELBO"].n == 2
+    monkeypatch.setenv("VAEKIT_DATA", str(tmp_path / "none"))
+    with pytest.raises(Skipped, match="static MNIST is not there; point VAEKIT_DATA at"):
+        ladder.measure(Namespace(**options), Record("trial"))
 
 
 def test_an_option_that_is_no_pair_is_refused():

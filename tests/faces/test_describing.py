@@ -49,7 +49,8 @@ def test_every_parameter_is_counted_once(described):
     assert sum(organ.parameters for organ in anatomy.organs) == sum(p.numel() for p in described.model.parameters())
     for organ in anatomy.organs:
         # A likelihood's own scale and a prior's pseudo-inputs are no layers; all other parameters belong to one.
-        own = sum(p.numel() for p in described.model.prior.parameters(recurse=False)) if organ.role == "latent" else 0
+        prior = dict(described.model.named_children()).get("prior", nn.Identity())
+        own = sum(p.numel() for p in prior.parameters(recurse=False)) if organ.role == "latent" else 0
         assert 0 <= organ.parameters - own - sum(layer.parameters for layer in organ.layers) <= np.prod(described.modality.event)
 
 

@@ -30,8 +30,8 @@ _ROWS = 3
 # Where the networks that a person hands in stand.
 _OWN = {"reader": "posterior", "writer": "likelihood"}
 _ROLES = {
-    "posterior": ("encoder", "q(z|x)"), "prior": ("prior", "p(z)"), "likelihood": ("decoder", "p(x|z)"),
-    "classifier": ("classifier", "q(y|x)"),
+    "posterior": ("encoder", "q(z|x)"), "reader": ("encoder", "d(x)"), "prior": ("prior", "p(z)"),
+    "levels": ("levels", "p(z), q(z|x)"), "likelihood": ("decoder", "p(x|z)"), "classifier": ("classifier", "q(y|x)"),
 }
 
 
@@ -113,7 +113,7 @@ def dissect(system: System, document: str = "") -> Anatomy:
     organs = [_data(modality)]
     parts = dict(model.named_children())
     for name in sorted(parts, key=lambda n: [*_ROLES, n].index(n)):
-        if name == "prior":
+        if name in ("prior", "levels"):
             organs.append(_latent(parts[name], trace, _layers(parts[name], watched[name])))
         else:
             organs.append(_network(system, name, parts[name], _layers(parts[name], watched[name])))
@@ -264,7 +264,9 @@ def _latent(prior: nn.Module, trace: Trace, layers: tuple[Layer, ...]) -> Organ:
 
 
 def _beliefs(site: Site, prior: nn.Module) -> list[str]:
-    kind = "learned" if isinstance(prior, Conditional) and _count(prior) else "standard"
+    # A prior that depends on latents above it has parameters for each row.
+    depends = site.prior.batch_shape[-1] > 1
+    kind = "learned" if depends or (isinstance(prior, Conditional) and _count(prior)) else "standard"
     before = f"prior p(z): {kind} {_base(site.prior)}"
     if site.posterior is None:
         return [before]
