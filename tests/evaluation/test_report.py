@@ -84,14 +84,15 @@ def cases():
 ALWAYS, END = ["Training"], ["Every figure", "Protocol"]
 LATENT = ["Rate by dimension", "Aggregate posterior and prior"]
 ROWS = ["Columns, real and drawn", "Correlations", "A few rows", "What each dimension does"]
+DRAWN = ["Reconstructions", "Samples", "Nearest training images", "Interpolation", "Traversals", "Map of the latent space"]
 
 
 @pytest.mark.parametrize(("case", "headings"), [
-    ("plane", ["Reconstructions", "Samples", "Interpolation", "Traversals", "Map of the latent space", "The decoded plane", *LATENT]),
+    ("plane", [*DRAWN, "The decoded plane", *LATENT]),
     ("autoencoder", ["Reconstructions", "Interpolation", "Map of the latent space"]),
-    ("conditional", ["Reconstructions", "Samples", "Interpolation", "Traversals", "Map of the latent space", *LATENT]),
+    ("conditional", [*DRAWN, *LATENT]),
     ("table", ["Map of the latent space", *LATENT, *ROWS]),
-    ("ladder", ["Rate by latent", "Reconstructions", "Samples", "Interpolation", "Traversals", "Map of the latent space", *LATENT]),
+    ("ladder", ["Rate by latent", *DRAWN, *LATENT]),
     ("critic", ["The critic", "Map of the latent space", *LATENT, *ROWS]),
     ("tiny", [*LATENT, *(heading for heading in ROWS if heading != "Correlations")]),
 ])

@@ -19,7 +19,7 @@ from math import ceil, comb
 import numpy as np
 import torch
 
-__all__ = ["ALARM", "Memorisation", "memorisation"]
+__all__ = ["ALARM", "Memorisation", "memorisation", "nearest_two"]
 
 ALARM = 1e-3
 """A p-value below which samples are said to repeat training rows: one model in a thousand is accused wrongly."""
@@ -65,15 +65,20 @@ def memorisation(train: np.ndarray, held_out: np.ndarray, samples: np.ndarray) -
     distinct, position = np.unique(train, axis=0, return_index=True)
     if min(len(distinct), len(held_out), len(samples)) < 2:
         raise ValueError(f"needs 2 or more of each, not {len(distinct)} different training rows, {len(held_out)} and {len(samples)}")
-    (near_held, lone_held, _), (near, lone, nearest) = (_to(distinct, rows) for rows in (held_out, samples))
+    (near_held, lone_held, _), (near, lone, nearest) = (nearest_two(distinct, rows) for rows in (held_out, samples))
     rank, m, k = ceil(_RARE * len(held_out)), len(held_out), len(samples)
     below = int((lone < np.sort(lone_held)[rank - 1]).sum())
     nearness, error = _won(near, near_held)
     return Memorisation(below / k, rank / m, _tail(below, rank, k, m), nearness, error, lone, position[nearest])
 
 
-def _to(train: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """From each row to the training rows: d_1, d_1 / d_2, and which one is the nearest."""
+def nearest_two(train: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """From each row to the training rows: d_1, d_1 / d_2, and which one is the nearest.
+
+    Arguments:
+        train: `(N, features)`, all different.
+        rows: `(M, features)`.
+    """
     known, size = torch.from_numpy(train), max(_AT_ONCE // len(train), 1)
     pairs = [torch.cdist(part, known).topk(2, largest=False) for part in torch.from_numpy(rows).split(size)]
     d, which = (torch.cat(parts) for parts in zip(*pairs))

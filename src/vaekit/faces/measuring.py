@@ -94,7 +94,7 @@ def measured(
     metrics["about"] = _about(fitted, test, data, words)
     rates = metrics["latent"]["dimensions"].get("kl")
     known = rates if rates and all(rate is not None for rate in rates) else None
-    return metrics, gather(fitted.system, test, known, seed)
+    return metrics, gather(fitted.system, test, known, seed, parts.train)
 
 
 def reported(

@@ -2,7 +2,7 @@
 
 __all__ = [
     "AGGREGATE", "ANNEALED", "BY_CLASS", "COLUMNS", "CORRELATIONS", "CRITIC", "EFFECTS", "FEW", "INTERPOLATION", "ISLANDS", "LEVELS",
-    "LIKELIHOOD", "MAP", "MEASURED_SAMPLES", "PLANE", "RATES", "RECONSTRUCTIONS", "SAMPLES", "TOGETHER", "TRAINING",
+    "LIKELIHOOD", "MAP", "MEASURED_SAMPLES", "NEAREST", "PLANE", "RATES", "RECONSTRUCTIONS", "SAMPLES", "TOGETHER", "TRAINING",
     "TRAVERSALS",
 ]
 
@@ -65,6 +65,10 @@ FEW = "Rows as they came and as the model makes them, in the data's own units."
 EFFECTS = (
     "How far each column goes, in its own deviations, when one latent dimension moves from -2 to 2 deviations of the "
     "prior; the dimension that carries most comes first. Columns that change together are explained by one dimension."
+)
+NEAREST = (
+    "Of many drawn images those that lie closest to one training image and to no other, over that training image. They "
+    "should be relatives, not twins: a model that draws its training images again has learnt them by heart."
 )
 LIKELIHOOD = "How probable held-out rows are under the model."
 ANNEALED = (

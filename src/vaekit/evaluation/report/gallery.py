@@ -4,6 +4,7 @@ The map of a wide latent is its first two principal components: with centred mea
 """
 
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from torch import Tensor
 from vaekit.core.batch import Batch
 from vaekit.core.choose import from_prior
 from vaekit.core.system import System
+from vaekit.evaluation.memorisation import nearest_two
+from vaekit.evaluation.values import filled, take
 from vaekit.tasks.decode import write
 from vaekit.tasks.encode import encode
 from vaekit.tasks.generate import draw
@@ -25,6 +28,8 @@ from vaekit.tasks.walk import Rows, at_rest, count, has_density, layout
 __all__ = ["Gallery", "Map", "Movement", "Sheet", "correlations", "differences", "gather", "words"]
 
 _SHOWN, _MAPPED, _COMPARED, _MOVED, _STEPS, _TILES, _LEVELS = 10, 1200, 2000, 8, 9, 15, 8
+# Numbers of training rows that repeats are looked for among, and draws that they are looked for in.
+_KNOWN, _DRAWN = 1 << 23, 500
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class Gallery:
         reconstructed: held-out rows over their reconstructions.
         sampled: draws from the model beside held-out rows.
         real: held-out rows to set beside the draws.
+        nearest: the draws that lie closest to one training row, over that row.
         paths: from one row to another.
         moved: one latent coordinate moved at a time, most informative first.
         kept: held-out rows, and the same with their lower latents drawn anew, where there are several.
@@ -100,6 +106,7 @@ class Gallery:
     reconstructed: Sheet | None = None
     sampled: Sheet | None = None
     real: Sheet | None = None
+    nearest: Sheet | None = None
     paths: Sheet | None = None
     moved: Sheet | None = None
     kept: Sheet | None = None
@@ -113,7 +120,7 @@ class Gallery:
     movement: Movement | None = None
 
 
-def gather(system: System, rows: Rows, rates: list[float] | None, seed: int = 0) -> Gallery:
+def gather(system: System, rows: Rows, rates: list[float] | None, seed: int = 0, train_rows: Rows | None = None) -> Gallery:
     """What there is to show of a model.
 
     Arguments:
@@ -121,6 +128,7 @@ def gather(system: System, rows: Rows, rates: list[float] | None, seed: int = 0)
         rows: held-out rows, stored by the system's modality.
         rates: KL of each latent coordinate, by which traversals are sorted; None = they have none.
         seed: of all draws and of which rows are shown.
+        train_rows: what it was trained on, to look for repeats among; None = do not.
     """
     chosen = torch.randperm(count(rows), generator=torch.Generator().manual_seed(seed))
     rows = {name: values[chosen] for name, values in rows.items()}
@@ -128,7 +136,8 @@ def gather(system: System, rows: Rows, rates: list[float] | None, seed: int = 0)
     order = [] if rates is None or not dense else [int(d) for d in np.argsort(rates)[::-1][:_MOVED]]
     gallery = _latents(system, rows, dense, seed)
     if len(system.modality.event) == 3:
-        return _images(gallery, system, rows, order, dense, seed)
+        gallery = _images(gallery, system, rows, order, dense, seed)
+        return gallery if train_rows is None or not dense else replace(gallery, nearest=_nearest(system, rows, train_rows, seed))
     if len(system.modality.event) == 1:
         return _table(gallery, system, rows, order, dense, seed)
     return gallery
@@ -213,6 +222,22 @@ def _beside(system: System, rows: Rows, darkest: float) -> Sheet:
     number, lines = _oblong(count(rows))
     images = _colours(np.nan_to_num(_raw(system, _first(rows, number)), nan=darkest))
     return Sheet(("",) * lines, images.reshape(lines, number // lines, *images.shape[1:]))
+
+
+def _nearest(system: System, rows: Rows, train_rows: Rows, seed: int) -> Sheet | None:
+    """Means of draws over the training images that they repeat, if any: those that are closest to one image and to no other."""
+    known = take(train_rows, _KNOWN // prod(system.modality.event), seed)
+    x = filled(system, known, seed)[0]
+    points, first = np.unique(x.flatten(1).numpy(), axis=0, return_index=True)
+    if len(points) < _SHOWN:
+        return None
+    number = min(count(rows), _DRAWN)
+    condition = None if "condition" not in rows else rows["condition"][:number]
+    drawn = draw(system, number, condition, seed=seed, mean=True)
+    _, lone, which = nearest_two(points, drawn.flatten(1).float().numpy())
+    order = np.argsort(lone)[:_SHOWN]
+    pairs = drawn[order].to(x.dtype), x[first[which[order]]]
+    return Sheet(("drawn", "training"), np.stack([_colours(system.modality.to_raw(values)) for values in pairs]))
 
 
 def _oblong(most: int) -> tuple[int, int]:

@@ -184,6 +184,9 @@ def _images(gallery: Gallery, rates: list[float]) -> list[Section]:
         real = _sheet(gallery, gallery.real, "held-out images", "Real, held out")
         told = captions.BY_CLASS if any(gallery.sampled.labels) else ""
         found.append(Section("Samples", captions.SAMPLES + told, (made, real), 2))
+    if gallery.nearest is not None:
+        picture = _sheet(gallery, gallery.nearest, "drawn images over the training images nearest to them")
+        found.append(Section("Nearest training images", captions.NEAREST, (picture,)))
     if gallery.paths is not None:
         picture = _sheet(gallery, gallery.paths, "interpolations between held-out images")
         found.append(Section("Interpolation", captions.INTERPOLATION, (picture,)))
