@@ -116,7 +116,7 @@ def test_with_beta_of_one_a_recipe_is_the_vae_to_the_bit(recipe):
         ("vae", "real"), ("vae", "convolved"), ("iwae", "gaps"), ("iwae", "dynamic"), ("annealed_vae", "counts"), ("beta_tc_vae", "grey"),
         ("info_vae", "real"), ("vae_gan", "gaps"), ("aae", "codes"), ("flow_vae", "real"),
         ("flow_prior_vae", "real"), ("ladder_vae", "gaps"), ("ladder_vae", "convolved"), ("m1", "real"), ("m2", "gaps"),
-        ("m1_m2", "convolved"),
+        ("m1_m2", "convolved"), ("sphere_vae", "real"),
     ],
 )
 def test_the_step_can_be_traced_whole(recipe, data):

@@ -107,7 +107,7 @@ class centre:
 
 @dataclass(frozen=True)
 class fixed:
-    """Given values at the named sites.
+    """Given values at the named sites, put onto the latent's own space where they lie beside it.
 
     Arguments:
         values: site -> z, `(S, B, *latent)`.
@@ -119,7 +119,7 @@ class fixed:
 
     def __call__(self, name: str, prior: Distribution, posterior: Distribution | None, shape: tuple[int, int]) -> Choice:
         if name in self.values:
-            return Choice(self.values[name])
+            return Choice(dispatch.onto(prior, self.values[name]))
         return self.otherwise(name, prior, posterior, shape)
 
 

@@ -10,6 +10,7 @@ r"""Rules chosen by the type of a distribution: one table a question, a plain di
 | `soft(d)` | a differentiable stand-in for a sample | a value |
 | `stop(d)` | parameters detached | a distribution |
 | `from_noise(d, u)` | a draw from uniforms in (0, 1) | a value |
+| `onto(d, z)` | the value of the latent's own space that is nearest to z | like z |
 | `dense(d)` | has it a density? (a point in a continuum has none) | bool |
 | `codebook(d)` | which codes stand for its values | codes <-> values, or None in a continuum |
 
@@ -25,7 +26,8 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 __all__ = [
-    "Table", "centre", "codebook", "complete", "dense", "divergence", "fill", "from_noise", "log_likelihood", "soft", "stop", "temper",
+    "Table", "centre", "codebook", "complete", "dense", "divergence", "fill", "from_noise", "log_likelihood", "onto", "soft", "stop",
+    "temper",
 ]
 
 Rule = Callable[..., Any]
@@ -92,5 +94,6 @@ centre = Table("centre", default=lambda d: d.mean)
 soft = Table("soft", default=lambda d: d.mean)
 stop = Table("stop")
 from_noise = Table("from_noise")
+onto = Table("onto", default=lambda d, z: z)
 dense = Table("dense", default=lambda d: True)
 codebook = Table("codebook", default=lambda d: None)

@@ -193,9 +193,9 @@ def _read(trace: Trace, places: Layout) -> _Walked:
 
     return _Walked(
         z=joined({n: site.z for n, site in sites.items()}),
-        mean=joined({n: dispatch.centre(site.posterior) for n, site in sites.items()}),
+        mean=joined({n: dispatch.soft(site.posterior) for n, site in sites.items()}),
         spread=joined({n: site.posterior.stddev for n, site in sites.items()}),  # type: ignore[union-attr]
-        prior_mean=joined({n: dispatch.centre(site.prior) for n, site in sites.items()}),
+        prior_mean=joined({n: dispatch.soft(site.prior) for n, site in sites.items()}),
         prior_spread=joined({n: site.prior.stddev for n, site in sites.items()}),
         kl=joined({n: torch.full_like(sites[n].z, nan) if kl is None else kl for n, kl in kls.items()}),
         rate=trace.kl()[0] if dense else torch.full_like(trace.log_likelihood[0], nan),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from vaekit.core.system import Recipe
-from vaekit.recipes import adversarial, bounds, classic, conditional, disentangling, flows, hierarchical, labelled, priors
+from vaekit.recipes import adversarial, bounds, classic, conditional, disentangling, flows, geometry, hierarchical, labelled, priors
 
 __all__ = ["RECIPES", "register"]
 
@@ -17,6 +17,7 @@ RECIPES: dict[str, Recipe] = {
         disentangling.beta_vae, disentangling.annealed_vae, disentangling.beta_tc_vae, disentangling.factor_vae, disentangling.dip_vae,
         disentangling.dip_vae_2, disentangling.info_vae, adversarial.vae_gan, adversarial.aae, hierarchical.ladder_vae, labelled.m1,
         labelled.m2, labelled.m1_m2,
+        geometry.sphere_vae,
     )
 }
 

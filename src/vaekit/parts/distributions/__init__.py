@@ -14,9 +14,11 @@ from vaekit.parts.distributions.normal_flow import NormalFlow
 from vaekit.parts.distributions.normal_mixture import NormalMixture
 from vaekit.parts.distributions.open_beta import OpenBeta
 from vaekit.parts.distributions.point import Point
+from vaekit.parts.distributions.von_mises_fisher import UniformSphere, VonMisesFisher
 from vaekit.parts.distributions.zero_inflated import ZeroInflated
 
 __all__ = [
     "Backwards", "ContinuousBernoulli", "DiscretisedLogistic", "Integrated", "NormalFlow", "NormalMixture", "OpenBeta", "Point", "Steps",
     "ZeroInflated", "affine_flow", "coupling_spline_flow", "soft_clamp", "spline_flow", "Drawn",
+    "UniformSphere", "VonMisesFisher",
 ]

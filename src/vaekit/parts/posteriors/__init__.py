@@ -6,7 +6,9 @@ from vaekit.parts.posteriors.flow import Flow
 from vaekit.parts.posteriors.normal import Normal
 from vaekit.parts.posteriors.normalised import NormalisedMean, normal_posterior
 from vaekit.parts.posteriors.point import Point
+from vaekit.parts.posteriors.sphere import Sphere
 
 __all__ = [
     "Flow", "Normal", "NormalisedMean", "Point", "Classes", "DrawnNormal", "normal_posterior",
+    "Sphere",
 ]

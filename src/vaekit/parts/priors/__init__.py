@@ -4,9 +4,11 @@ from vaekit.parts.priors.classes import ClassPrior
 from vaekit.parts.priors.conditional import conditional_normal
 from vaekit.parts.priors.flow import Flow
 from vaekit.parts.priors.latent_diffusion import LatentDiffusion
+from vaekit.parts.priors.sphere import Sphere
 from vaekit.parts.priors.standard import Standard
 from vaekit.parts.priors.vamp import Vamp
 
 __all__ = [
     "Flow", "LatentDiffusion", "Standard", "Vamp", "conditional_normal", "ClassPrior",
+    "Sphere",
 ]
