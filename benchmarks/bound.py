@@ -20,6 +20,7 @@ from vaekit.core.errors import InputError
 from vaekit.core.system import System
 from vaekit.data.loading import Loader
 from vaekit.evaluation.likelihood import importance_nll
+from vaekit.tasks.walk import VALUES
 from vaekit.training import Settings, fit
 from vaekit.training.progress import Moment, Validation
 
@@ -129,7 +130,7 @@ def _value(text: str) -> Any:
 
 def explained(
     options: argparse.Namespace, record: Record, system: System, rows: Rows, training: Mapping[str, Any], data: str,
-    target: float | None = None,
+    target: float | None = None, values: int = VALUES,
 ) -> None:
     """Train within the budget, then measure the test rows.
 
@@ -141,6 +142,7 @@ def explained(
         training: settings.
         data: what the rows are, in words.
         target: the largest NLL that passes; held against a full measurement alone.
+        values: how many numbers of test data are held at a time; changes the speed, never the figures.
     """
     settings = Settings.checked(**{"minutes": options.minutes, "seed": options.seed, **training})
     feed = _Feed(
@@ -157,7 +159,7 @@ def explained(
     began = time.monotonic()
     with bar("importance sampling", len(some)) as reach:
         test = {name: values[some] for name, values in rows.test.items()}
-        found = importance_nll(system, test, options.importance, _TEST_SEED, progress=lambda what, done, total: reach(done))
+        found = importance_nll(system, test, options.importance, _TEST_SEED, values, progress=lambda what, done, total: reach(done))
     evaluated = time.monotonic() - began
     last = history.validations[-1]
     machine = ", ".join(f"{name} {value}" for name, value in history.machine.items())

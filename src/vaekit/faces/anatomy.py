@@ -175,7 +175,7 @@ def _units(module: nn.Module, shapes: dict[nn.Module, _Event], top: bool = True)
 
 
 def _idle(module: nn.Module) -> bool:
-    return isinstance(module, nn.Identity) or (isinstance(module, nn.Dropout) and module.p == 0)
+    return isinstance(module, nn.Identity) or (isinstance(module, (nn.Dropout, nn.Dropout2d)) and module.p == 0)
 
 
 def _count(module: nn.Module) -> int:

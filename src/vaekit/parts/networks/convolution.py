@@ -38,7 +38,7 @@ class ResidualBlock(nn.Module):
         condition_width: numbers of a condition; 0 = none.
         activation: name of the nonlinearity.
         norm: `group` or `none`.
-        dropout: share of the inner features that is dropped while training.
+        dropout: share of the inner channels that is dropped while training, at all places at once: neighbours say much the same.
     """
 
     def __init__(self, channels: int, condition_width: int, activation: str, norm: str, dropout: float = 0.0):
@@ -46,7 +46,7 @@ class ResidualBlock(nn.Module):
         self.first = nn.Sequential(norm_of(channels, norm), named_activation(activation), nn.Conv2d(channels, channels, 3, padding=1))
         self.second = nn.Sequential(norm_of(channels, norm), named_activation(activation), nn.Conv2d(channels, channels, 3, padding=1))
         self.bias = nn.Linear(condition_width, channels) if condition_width else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, h: Tensor, condition: Tensor | None) -> Tensor:
         """Features of the same shape, `(N, channels, height, width)`; condition `(N, width)`."""

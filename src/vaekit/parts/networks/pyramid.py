@@ -213,7 +213,7 @@ def grid_pyramid(
         blocks: residual blocks a level, of either way.
         activation: name of the nonlinearity.
         norm: `group` or `none`.
-        dropout: share of the features within a block that is dropped while training.
+        dropout: share of the channels within a block that is dropped while training.
     """
     sides = [(event[0], event[1])]
     for _ in channels:
