@@ -242,9 +242,37 @@ def test_upper_latents_are_kept_and_each_has_its_temperature(vae, tmp_path):
         vae.refused("redraw", "r", data, *words, "--out", "p.npy", names=(told,))
 
 
+@pytest.mark.parametrize("kind", ["csv", "npz", "idx.gz", "pictures"])
+def test_classes_are_learnt_from_labels_that_are_partly_missing(vae, tmp_path, kind):
+    data, labels = write(tmp_path, kind), "labels.txt"
+    rows = open_records(tmp_path / data).rows
+    told = ["" if row % 2 else f"class {row // 2 % 3}" for row in range(rows)]
+    (tmp_path / labels).write_text("\n".join(told) + "\n")
+    vae.done("fit", data, *QUICK, "--recipe", "m2", "--labels", labels, "--run", "r")
+    found = vae.done("predict", "r", data, "--out", "p.csv", "--json").json
+    table = pd.read_csv(tmp_path / "p.csv")
+    assert list(table) == ["p_class 0", "p_class 1", "p_class 2", "label"] and len(table) == rows == sum(found["classes"].values())
+    out = vae.done("augment", "r", "-n", 7, "--out", OUT[kind], "--json").json
+    if kind == "csv":
+        assert pd.read_csv(tmp_path / OUT[kind]).label.tolist() == [f"class {i % 3}" for i in range(7)]
+    made = open_records(tmp_path / OUT[kind], None if kind == "npz" else out["labels"] if kind == "csv" else tmp_path / out["labels"])
+    assert made.rows == 7 and made.classes == ("class 0", "class 1", "class 2") and made.label.tolist() == [0, 1, 2, 0, 1, 2, 0]
+    vae.done("generate", "r", "-n", 3, "--label", "class 1", "--out", "g.npy")
+    vae.refused("generate", "r", "-n", 3, "--label", "clas 1", "--out", "g2.npy", names=("did you mean 'class 1'",))
+
+
+@pytest.mark.parametrize(("lines", "words"), [
+    (["a", "b"], "2 values, but"), (["a"] * 150, "all labels are 'a'"), ([""] * 150, "has none"),
+])
+def test_labels_that_do_not_fit_are_refused_in_one_line(vae, tmp_path, lines, words):
+    data = write(tmp_path, "csv")
+    (tmp_path / "labels.txt").write_text("\n".join(lines) + "\n")
+    vae.refused("fit", data, *QUICK, "--recipe", "m1_m2", "--labels", "labels.txt", "--run", "r", names=(words,))
+
+
 def test_help_and_version(vae):
     text = vae.done("--help").out
-    using = "generate reconstruct redraw encode score interpolate traverse edit denoise"
+    using = "generate augment predict reconstruct redraw encode score interpolate traverse edit denoise"
     verbs = f"fit evaluate compare disentanglement {using} recipes describe".split()
     for verb in verbs:
         told = vae.done(verb, "--help").out

@@ -19,7 +19,7 @@ from vaekit.recipes import RECIPES
 from vaekit.training import Settings, fit
 
 BOOK = Book(RECIPES, MODALITIES)
-SECTIONS = {"verdict", "likelihood", "reconstruction", "latent", "representation", "samples", "baseline", "protocol"}
+SECTIONS = {"verdict", "likelihood", "reconstruction", "latent", "representation", "labels", "samples", "baseline", "protocol"}
 
 
 class _Feed:

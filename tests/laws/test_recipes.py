@@ -31,7 +31,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "flow_vae": {"steps": 2, "flow_hidden": (8,), "context": 4}, "flow_prior_vae": {"steps": 2, "flow_hidden": (8,)},
     "latent_diffusion": {"width": 16, "steps": 4},
     "ladder_vae": {"levels": 2},
-    "m1": {"classifier": (16,), "vae_share": 0.3}, "m1_m2": {"features": 3, "above": (16,)},
+    "m1": {"above": (16,), "vae_share": 0.3}, "m1_m2": {"features": 3, "above": (16,)},
 }
 CONDITIONED = {"cvae"}
 PAIRS = [(recipe, data, condition) for recipe, data in product(RECIPES, DATA) for condition in (False, True)[recipe in CONDITIONED :]]

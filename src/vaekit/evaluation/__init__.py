@@ -13,11 +13,12 @@ from vaekit.evaluation.reconstruction import measure_reconstruction
 from vaekit.evaluation.remedy import Tried
 from vaekit.evaluation.representation import measure_representation
 from vaekit.evaluation.samples import measure_samples
+from vaekit.evaluation.semisupervised import label_set, measure_labels, measure_semisupervised
 from vaekit.evaluation.verdict import Verdict, verdict
 
 __all__ = [
     "Annealing", "Extractor", "Latents", "Likelihood", "Memorisation", "Tried", "Verdict", "annealed_nll", "between", "digest_of",
-    "disentanglement", "evaluate", "frechet_distance", "importance_nll", "kernel_distance", "measure_agreement",
-    "measure_disentanglement", "measure_latents", "measure_reconstruction", "measure_representation", "measure_samples",
-    "memorisation", "needs_moving_latents", "verdict",
+    "disentanglement", "evaluate", "frechet_distance", "importance_nll", "kernel_distance", "measure_agreement", "measure_disentanglement",
+    "measure_latents", "measure_reconstruction", "measure_representation", "measure_samples", "memorisation", "needs_moving_latents",
+    "verdict", "label_set", "measure_labels", "measure_semisupervised",
 ]

@@ -7,6 +7,7 @@
 | reconstruction | `kind`, `figures`, `columns` for columns of numbers |
 | latent | `figures`, `dimensions`: a list for each measure by coordinate, `levels`: where there are several latents, each one's rate |
 | representation | `figures` with `pca` and `floor`; null without labels |
+| labels | `figures`, `classes` and `confusion` of the classes that the model tells; null where it tells none |
 | samples | `figures` with `floor` and `ceiling`, `space`, `absent` |
 | baseline | `recipe`, `reconstruction` and `representation` of another system on the same rows; null without one |
 | protocol | rows, seeds and particles |
@@ -32,6 +33,7 @@ from vaekit.evaluation.reconstruction import measure_reconstruction
 from vaekit.evaluation.remedy import Tried
 from vaekit.evaluation.representation import measure_representation
 from vaekit.evaluation.samples import measure_samples
+from vaekit.evaluation.semisupervised import measure_labels
 from vaekit.evaluation.values import take
 from vaekit.evaluation.verdict import verdict
 from vaekit.tasks.walk import Progress, Rows, at_rest, count, has_density, silent
@@ -92,7 +94,7 @@ def evaluate(
         "latent": {
             "figures": latents.figures(), "dimensions": _by_dimension(latents), "levels": [asdict(level) for level in latents.levels],
         },
-        "representation": own["representation"],
+        "representation": own["representation"], "labels": measure_labels(system, test_rows, seed),
         "samples": samples,
         "baseline": other,
         "protocol": {

@@ -193,6 +193,7 @@ def _read(trace: Trace, places: Layout) -> _Walked:
 
     return _Walked(
         z=joined({n: site.z for n, site in sites.items()}),
+        # Of a class the mean, not the likeliest one: the moments below are about it.
         mean=joined({n: dispatch.soft(site.posterior) for n, site in sites.items()}),
         spread=joined({n: site.posterior.stddev for n, site in sites.items()}),  # type: ignore[union-attr]
         prior_mean=joined({n: dispatch.soft(site.prior) for n, site in sites.items()}),

@@ -55,7 +55,8 @@ class FittedVAE:
         )
 
     def generate(
-        self, count: int, condition: Any = None, temperature: float | Sequence[float] = 1.0, seed: int = 0, mean: bool = False
+        self, count: int, condition: Any = None, temperature: float | Sequence[float] = 1.0, seed: int = 0, mean: bool = False,
+        label: Any = None,
     ) -> Any:
         """New rows in the data's own units, `(count, ...)`.
 
@@ -65,11 +66,40 @@ class FittedVAE:
             temperature: spread of the latents; 1 = the prior itself; one for all, or one for each latent, the top first.
             seed: the same seed gives the same rows.
             mean: the likelihood's centre instead of a draw from it.
+            label: the class, one for all or one a row, where the model has it as a latent.
 
         Raises:
-            InputError: where the count, the condition or the temperature is wrong, or the model has nothing to draw from.
+            InputError: where the count, the condition, the class or the temperature is wrong, or the model has nothing to draw from.
         """
-        return self._as_given(tasks.generate(self.system, count, condition, temperature, seed, mean))
+        return self._as_given(tasks.generate(self.system, count, condition, temperature, seed, mean, label))
+
+    def augment(self, count: int, label: Any = None, temperature: float = 1.0, seed: int = 0) -> tuple[Any, np.ndarray]:
+        """New rows and the class of each, `(count, ...)` and `(count,)`: every class in turn, or those that are asked for.
+
+        Arguments:
+            count: how many.
+            label: their class, one for all or one a row; None = every class in turn.
+            temperature: spread of the latents; 1 = the prior itself.
+            seed: the same seed gives the same rows.
+
+        Raises:
+            InputError: where the model knows no classes, or not this one.
+        """
+        made = tasks.augment(self.system, count, label, temperature, seed)
+        return self._as_given(made.values), made.names
+
+    def predict(self, data: Any, condition: Any = None, seed: int = 0) -> tasks.Prediction:
+        """The class of each row: `names` and `label`, `(N,)`, and the `probability` of every class, `(N, classes)`.
+
+        Arguments:
+            data: anything that can be opened; a label that comes with it is not looked at.
+            condition: of each row, where the model has a condition.
+            seed: of what is redrawn each time a row is seen.
+
+        Raises:
+            InputError: where the model knows no classes.
+        """
+        return tasks.predict(self.system, self.store(data, condition), seed)
 
     def reconstruct(self, data: Any, condition: Any = None, seed: int = 0) -> Any:
         """Rows as the model sees them, `(N, ...)`, in the data's own units.

@@ -9,7 +9,9 @@ r"""Systems that learn classes from the few rows whose class is known, and from 
 A batch holds more labelled rows than the data does, with weights that keep every mean that of the data: see data/loading.py.
 """
 
+from collections.abc import Mapping
 from copy import deepcopy
+from types import MappingProxyType
 from typing import Any
 
 from torch import nn
@@ -41,7 +43,7 @@ def _share(modality: Modality) -> float:
 
 
 def m1(
-    modality: Modality, latent: Count = 50, classifier: tuple[Count, ...] = (128,), beta: NonNegativeWeight = 1.0, vae_share: Part = 0.8,
+    modality: Modality, latent: Count = 50, above: tuple[Count, ...] = (128,), beta: NonNegativeWeight = 1.0, vae_share: Part = 0.8,
     likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
 ) -> System:
     """M1: a VAE of all rows, then a classifier on its frozen latents, -log q(y|z), z ~ q(z|x), from the rows with a label.
@@ -49,7 +51,7 @@ def m1(
     Arguments:
         modality: fitted to the data, with labels, some of which may be missing.
         latent: dimensions of z.
-        classifier: widths of the network from z to the class.
+        above: widths of the network from z to the class.
         beta: weight of the rate, a number or a schedule.
         vae_share: share of the training that the VAE gets, in (0, 1); the classifier gets the rest.
         likelihood: `auto` = the one that the data was prepared for.
@@ -61,7 +63,7 @@ def m1(
     """
     _classes(modality)
     posterior = Neural(modality.reader(own=reader, **network), Normal(latent))
-    told = Neural(MLP(latent + modality.condition_width, classifier), Classes(len(modality.classes)))
+    told = Neural(MLP(latent + modality.condition_width, above), Classes(len(modality.classes)))
     decoder = modality.writer(latent, likelihood=likelihood, own=writer, **network)
     first = Stage(Objective(Reconstruction(), KL(beta)), learn=("posterior", "likelihood"), share=vae_share)
     told_apart = Objective(Classification(_share(modality), 1.0, 0.5, ()))
@@ -70,8 +72,9 @@ def m1(
 
 
 def m2(
-    modality: Modality, latent: Count = 50, alpha: NonNegativeWeight = 0.1, labelled: Share = 0.25, likelihood: Any = "auto",
-    reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
+    modality: Modality, latent: Count = 50, alpha: NonNegativeWeight = 0.1, labelled: Share = 0.25,
+    classifier: Mapping[str, Any] = MappingProxyType({}), likelihood: Any = "auto", reader: nn.Module | None = None,
+    writer: nn.Module | None = None, **network: Any,
 ) -> System:
     """M2: the bound on log p(x, y) where y was seen, on log p(x) with all y elsewhere, + alpha -log q(y|x) where y was seen.
 
@@ -80,6 +83,7 @@ def m2(
         latent: dimensions of z, which holds what y does not.
         alpha: weight of the mean of -log q(y|x) over labelled rows beside the mean of the bound over all rows; a number or a schedule.
         labelled: share of a batch that is labelled rows, where the data has fewer.
+        classifier: sizes of q(y|x)'s network where they are others than those of q(z|x, y)'s, such as `{"dropout": 0.3}`.
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder: q(y|x) and q(z|x, y) begin with a copy each.
         writer: a person's own decoder, from the classes and z side by side.
@@ -88,11 +92,11 @@ def m2(
     Source: Kingma, Mohamed, Rezende, Welling 2014, arXiv:1406.5298.
     """
     classes, count = _classes(modality), len(modality.classes)
-    classifier = Neural(modality.reader(own=reader, **network), Classes(count))
+    told_apart = Neural(modality.reader(own=reader, **{**network, **classifier}), Classes(count))
     trunk: Any = modality.reader(own=deepcopy(reader), **network)
     posterior = Neural(Late(trunk, MLP(trunk.width + count, (trunk.width,))), Normal(latent))
     decoder = modality.writer(count + latent, likelihood=likelihood, own=writer, **network)
-    model = LabelledVAE(classifier, classes, posterior, Standard(latent), decoder)
+    model = LabelledVAE(told_apart, classes, posterior, Standard(latent), decoder)
     objective = Objective(Reconstruction(), KL(), Classification(_share(modality), alpha, labelled))
     return System(model, [Stage(objective, watch="loss")], modality)
 

@@ -2,7 +2,7 @@
 
 __all__ = [
     "AGGREGATE", "ANNEALED", "BY_CLASS", "COLUMNS", "CORRELATIONS", "CRITIC", "EFFECTS", "FEW", "INTERPOLATION", "ISLANDS", "LEVELS",
-    "LIKELIHOOD", "MAP", "MEASURED_SAMPLES", "NEAREST", "PLANE", "RATES", "RECONSTRUCTIONS", "SAMPLES", "TOGETHER", "TRAINING",
+    "LIKELIHOOD", "MAP", "MEASURED_SAMPLES", "NEAREST", "PLANE", "RATES", "RECONSTRUCTIONS", "SAMPLES", "TOGETHER", "TOLD", "TRAINING",
     "TRAVERSALS",
 ]
 
@@ -69,6 +69,10 @@ EFFECTS = (
 NEAREST = (
     "Of many drawn images those that lie closest to one training image and to no other, over that training image. They "
     "should be relatives, not twins: a model that draws its training images again has learnt them by heart."
+)
+TOLD = (
+    "Of the held-out rows of each class (down), which class the model tells (across), having been shown no label of them. All would be on "
+    "the diagonal."
 )
 LIKELIHOOD = "How probable held-out rows are under the model."
 ANNEALED = (

@@ -21,6 +21,7 @@ _PARTS = (
     ("reconstruction", "Reconstruction", "What is left of a row after it went through the latent."),
     ("latent", "Latent space", "How much the latent carries, and whether rows lie where the prior does."),
     ("representation", "Representation", "What the latent knows of the labels, which it was measured with."),
+    ("labels", "Classes", "How often the model tells the class of a held-out row, whose label it was not shown."),
     ("samples", "Samples", captions.MEASURED_SAMPLES),
 )
 _ARROWS = {"lower": "lower is better", "higher": "higher is better", "none": ""}
@@ -91,7 +92,7 @@ def _figures(section: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
 
 
 def headlines(metrics: Mapping[str, Any]) -> list[Headline]:
-    """At most five figures, one a question, each with what good looks like.
+    """At most six figures, one a question, each with what good looks like.
 
     Arguments:
         metrics: what `evaluate` measured.
@@ -112,6 +113,9 @@ def headlines(metrics: Mapping[str, Any]) -> list[Headline]:
         probe = representation["linear probe"]
         pca, floor = number(probe.get("pca")), number(probe.get("floor"))
         found.append(_headline(probe, f"PCA of the same width reaches {pca}, guessing {floor}"))
+    told = _figures(metrics.get("labels"))
+    if "accuracy" in told:
+        found.append(_headline(told["accuracy"], f"of the classes of held-out rows; guessing {number(told['accuracy'].get('floor'))}"))
     for test in [figure for name, figure in samples.items() if name.startswith("two-sample")][:1]:
         real = number(test.get("ceiling"))
         found.append(_headline(test, f"0.5 means that samples pass for real rows; real rows against real rows reach {real}"))
@@ -126,7 +130,7 @@ def _headline(figure: Mapping[str, Any], good: str) -> Headline:
 def _parts(metrics: Mapping[str, Any]) -> list[_Part]:
     made = []
     for name, title, sentence in _PARTS:
-        section = metrics[name]
+        section = metrics.get(name)
         if section is None:
             continue
         beside = (metrics["baseline"] or {}).get(name)

@@ -94,7 +94,7 @@ def sections(metrics: Mapping[str, Any], gallery: Gallery, history: Mapping[str,
     made = [
         _training(seen), _critic(seen), _levels(metrics["latent"].get("levels") or [], seen, gallery),
         *_images(gallery, known), _map(gallery), _plane(gallery), _rates(known, order),
-        _aggregate(gallery, order[:_MARGINS]), *_table(gallery),
+        _aggregate(gallery, order[:_MARGINS]), _told(metrics.get("labels")), *_table(gallery),
     ]
     return [section for section in made if section is not None]
 
@@ -258,6 +258,17 @@ def _histograms(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], names: tuple
         legend = None if pictures else names
         pictures.append(Picture(f"{title}, {names[0]} and {names[1]}", drawing.histogram(title, first, second, legend)))
     return tuple(pictures)
+
+
+def _told(labels: Mapping[str, Any] | None) -> Section | None:
+    """Which class is taken for which, where the model tells classes."""
+    if not labels:
+        return None
+    counts = np.asarray(labels["confusion"], dtype=float)
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    names = [str(name) for name in labels["classes"]]
+    picture = Picture("share of each class's rows by the class that the model tells", drawing.heat("", share, names, names, 1.0, wide=True))
+    return Section("Classes, true and told", captions.TOLD, (picture,))
 
 
 def _table(gallery: Gallery) -> list[Section | None]:

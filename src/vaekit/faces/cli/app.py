@@ -33,6 +33,9 @@ Known = Annotated[
     list[str] | None,
     Option("--condition", "-c", metavar="NAME=VALUE", help="What the rows are, for a model with a condition.", show_default=False),
 ]
+Class = Annotated[
+    str | None, Option("--label", metavar="CLASS", help="Their class, for a model that knows classes.", show_default="any")
+]
 Seed = Annotated[int, Option("--seed", help="The same seed gives the same result.")]
 Temperature = Annotated[
     str, Option("--temperature", help="Spread of the latents, 1 = the prior itself; one for each, top first: [b]1,0.7,0.5[/b].")
@@ -106,7 +109,7 @@ def fit(
     epochs: Annotated[int | None, Option("--epochs", help="Passes over the training rows.", show_default=False)] = None,
     minutes: Annotated[float | None, Option("--minutes", help="Time to train.", show_default=False)] = None,
     labels: Annotated[
-        str | None, Option("--labels", metavar="COLUMN|FILE", help="Classes to measure with, not to learn from.", show_default=False)
+        str | None, Option("--labels", metavar="COLUMN|FILE", help="Classes; m1, m2 and m1_m2 learn from them.", show_default=False)
     ] = None,
     condition: Annotated[
         list[str] | None,
@@ -202,13 +205,29 @@ def disentanglement(
 @app.command(rich_help_panel=_USE)
 def generate(
     run: Run, out: Out, count: Annotated[int, Option("--count", "-n", help="How many rows.")] = 100, condition: Known = None,
-    temperature: Temperature = "1", mean: Annotated[
+    label: Class = None, temperature: Temperature = "1", mean: Annotated[
         bool | None, Option("--mean/--draw", help="Expected values, or draws.", show_default="means of images, else draws")
     ] = None,
     seed: Seed = 0, json: Json = False,
 ) -> None:
     """Make new rows like the data."""
-    _told("using.generate", json, run, out, count, condition or [], temperature, mean, seed)
+    _told("using.generate", json, run, out, count, condition or [], label, temperature, mean, seed)
+
+
+@app.command(rich_help_panel=_USE)
+def augment(
+    run: Run, out: Out, count: Annotated[int, Option("--count", "-n", help="How many rows.")] = 100, label: Class = None,
+    temperature: Annotated[float, Option("--temperature", help="Spread of the latents; 1 = the prior itself.")] = 1.0,
+    seed: Seed = 0, json: Json = False,
+) -> None:
+    """Make new rows with their classes: every class in turn, or one."""
+    _told("labelling.augment", json, run, out, count, label, temperature, seed)
+
+
+@app.command(rich_help_panel=_USE)
+def predict(run: Run, data: Data, out: Out, condition: Known = None, seed: Seed = 0, json: Json = False) -> None:
+    """Write the class of each row of DATA, with the probability of every class."""
+    _told("labelling.predict", json, run, data, out, condition or [], seed)
 
 
 @app.command(rich_help_panel=_USE)

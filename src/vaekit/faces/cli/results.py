@@ -19,7 +19,7 @@ from vaekit.data.pictures import write_sheet
 from vaekit.data.writing import finished_path
 from vaekit.faces.fitted import FittedVAE
 
-__all__ = ["Place", "as_pixels", "beside", "place_of", "writing_rows", "writing_ways"]
+__all__ = ["Append", "Place", "as_pixels", "beside", "place_of", "writing_rows", "writing_ways"]
 
 Extras = Mapping[str, np.ndarray]
 Append = Callable[[np.ndarray, Extras], None]

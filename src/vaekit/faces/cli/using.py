@@ -29,6 +29,7 @@ from vaekit.faces.matching import matching, matching_chunks
 
 __all__ = [
     "PARTS", "chunks_of", "denoise", "encode", "generate", "interpolate", "mapped", "names_of", "place_of_numbers", "reconstruct", "redraw",
+    "rows_at_once",
     "score", "traverse", "written",
 ]
 
@@ -37,7 +38,7 @@ PARTS = ("mean", "spread", "sample")
 
 
 def generate(
-    run: Path, out: Path, count: int, condition: list[str], temperature: str, mean: bool | None, seed: int
+    run: Path, out: Path, count: int, condition: list[str], label: str | None, temperature: str, mean: bool | None, seed: int
 ) -> Answer:
     """New rows in a file.
 
@@ -46,6 +47,7 @@ def generate(
         out: where to write.
         count: how many rows.
         condition: `NAME=VALUE` texts.
+        label: the class, of a model that has it as a latent; None = as it is drawn.
         temperature: spread of the latents; one number, or one for each latent with commas between.
         mean: expected values instead of draws; None = for images alone.
         seed: of the draws.
@@ -59,13 +61,13 @@ def generate(
         raise InputError(f"--condition {given}: a file tells of rows that are at hand; give NAME=VALUE for rows to come")
     if count < 1:
         raise InputError(f"-n {count}: give 1 row or more")
-    size = min(_rows_at_once(fitted), count)
+    size = min(rows_at_once(fitted), count)
     mean = len(fitted.system.modality.event) == 3 if mean is None else mean
     with writing_rows(fitted, place) as append:
         for number, start in enumerate(range(0, count, size)):
             rows = min(size, count - start)
             # Each chunk has draws of its own; the first is what the Python face gives for the same seed.
-            values = tasks.generate(fitted.system, rows, given, spread, seed + number, mean)
+            values = tasks.generate(fitted.system, rows, given, spread, seed + number, mean, label)
             append(values, _columns_of(given, rows))
     return written(place, count, began)
 
@@ -274,11 +276,12 @@ def chunks_of(
 ) -> Iterator[tuple[Records, dict[str, Tensor]]]:
     """Rows of a file as they came and as they are stored, a chunk at a time."""
     given = condition_of(condition, names_of(fitted))
-    for records in matching_chunks(labelled_by(fitted.data, data, labels), data, given, _rows_at_once(fitted)):
+    for records in matching_chunks(labelled_by(fitted.data, data, labels), data, given, rows_at_once(fitted)):
         yield records, fitted.system.modality.store(records)
 
 
-def _rows_at_once(fitted: FittedVAE) -> int:
+def rows_at_once(fitted: FittedVAE) -> int:
+    """How many rows a chunk has."""
     return max(min(_VALUES // prod(fitted.system.modality.event), _ROWS), 1)
 
 

@@ -1,0 +1,93 @@
+"""Rows and their classes, from the command.
+
+    predict   argmax_y q(y|x), with q(y|x) for every y          augment   y in turn, x ~ p(x|y)
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from vaekit import tasks
+from vaekit.core.files import whole_file
+from vaekit.data import open_writer
+from vaekit.faces.api import load
+from vaekit.faces.cli.answer import Answer
+from vaekit.faces.cli.results import Append, Place, place_of, writing_rows
+from vaekit.faces.cli.using import chunks_of, place_of_numbers, rows_at_once, written
+from vaekit.faces.fitted import FittedVAE
+
+__all__ = ["augment", "predict"]
+
+
+def predict(run: Path, data: str, out: Path, condition: list[str], seed: int) -> Answer:
+    """The class of each row, and in all formats the probability of every class.
+
+    Arguments:
+        run: a finished run's folder.
+        data: rows to tell apart; a label that they have is not looked at.
+        out: where to write.
+        condition: `NAME=VALUE` texts, or a file.
+        seed: of what is redrawn each time a row is seen.
+
+    Raises:
+        InputError: where the model knows no classes.
+    """
+    began, fitted = time.monotonic(), load(run)
+    place, classes = place_of_numbers(fitted, out), fitted.system.modality.classes
+    columns = [f"p_{name}" for name in classes] if place.tabular else []
+    told = np.zeros(len(classes), dtype=int)
+    with open_writer(place.path, columns, place.kind) as writer:
+        for _, stored in chunks_of(fitted, data, condition):
+            found = tasks.predict(fitted.system, stored, seed)
+            writer.append(found.probability, {"label": found.names} if place.tabular or place.kind == "npz" else None)
+            told += np.bincount(found.label, minlength=len(classes))
+    answer, each = written(place, int(told.sum()), began), dict(zip(classes, told.tolist()))
+    words = ", ".join(f"{name}: {rows:,}" for name, rows in sorted(each.items(), key=lambda pair: -pair[1])[:12])
+    return Answer([*answer.lines, words], {**answer.facts, "classes": each})
+
+
+def augment(run: Path, out: Path, count: int, label: str | None, temperature: float, seed: int) -> Answer:
+    """New rows with their classes: in a column or an array where the format has room for one, else in a text file beside them.
+
+    Arguments:
+        run: a finished run's folder.
+        out: where to write.
+        count: how many rows.
+        label: their class; None = every class in turn.
+        temperature: spread of the latents.
+        seed: of the draws.
+
+    Raises:
+        InputError: where the model knows no classes, or not this one.
+    """
+    began, fitted = time.monotonic(), load(run)
+    place, asked = place_of(fitted, out), fitted.data.get("labels")
+    name = asked if isinstance(asked, str) and asked.isidentifier() else "label"
+    size, names = min(rows_at_once(fitted), max(count, 1)), []
+    with _labelled_rows(fitted, place) as append:
+        for number, start in enumerate(range(0, max(count, 1), size)):
+            rows = min(size, count - start)
+            made = tasks.augment(fitted.system, rows, label, temperature, seed + number, start)
+            append(made.values, {name: made.names})
+            names.extend(made.names.tolist())
+    answer = written(place, count, began)
+    if place.tabular or place.kind == "npz":
+        return Answer([*answer.lines, f"classes in the column '{name}'"], {**answer.facts, "labels": name})
+    beside = place.path.with_name(place.path.name.split(".")[0] + "-labels.txt")
+    with whole_file(beside) as temporary:
+        temporary.write_text("\n".join(names) + "\n", encoding="utf-8")
+    return Answer([*answer.lines, f"classes in {beside}, one a line"], {**answer.facts, "labels": str(beside)})
+
+
+@contextmanager
+def _labelled_rows(fitted: FittedVAE, place: Place) -> Iterator[Append]:
+    """As `writing_rows`, with further arrays in an npz file."""
+    if place.kind == "npz":
+        with open_writer(place.path, [], "npz") as writer:
+            yield writer.append
+    else:
+        with writing_rows(fitted, place) as append:
+            yield append
