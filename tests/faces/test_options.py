@@ -32,6 +32,7 @@ OUTSIDE = {
     "distortion": -0.5, "penalty": -0.5, "steps": 0, "flow_hidden": [8, 0], "context": 0, "width": 0, "levels": 0,
     "vae_share": 1.0, "labelled": 1.5, "features": 0, "above": [8, 0],
     "mean_spread": -0.5, "encoder_steps": -1,
+    "codes": 1, "commitment": -0.5, "temperature": 0, "prior_width": 0, "prior_layers": 0,
 }
 
 
@@ -65,7 +66,8 @@ def test_every_range_is_told():
             assert words.startswith(f"{name} must be ") and words.endswith(f", not {OUTSIDE[name]!r}"), words
     left = {n for _, _, n in OPTIONS} - set(OUTSIDE)
     assert left == {"likelihood", "doubly_reparameterised", "reader", "writer", "network", "activation", "gated", "norm", "binarise",
-                    "gaps", "constant", "weighting", "kernel", "flow"}
+                    "gaps", "constant", "weighting", "kernel", "flow",
+                    "codebook", "hard"}
 
 
 def test_nothing_is_opened_before_the_arguments_are_right():

@@ -43,9 +43,10 @@ EVERYWHERE = {"torch", "numpy", "pandas", "pyarrow"}
 # Required, so never absent; each of these files is about another of its sides, and no other file may import it.
 IN_SEVERAL_FILES = {
     "rich": {"vaekit.data.download", "vaekit.faces.progress"},  # how long is left: of a download, of a run
-    # Its digits, its measures, its probes of an attribute, its interface, its classifier.
+    # Its digits, its measures, its probes of an attribute, its interface, its classifier, its seeds of k-means.
     "sklearn": {
         "vaekit.data.catalogue", "vaekit.evaluation.classical", "vaekit.tasks.edit", "vaekit.faces.estimators", "vaekit.faces.extractors",
+        "vaekit.parts.posteriors.quantised",
     },
     "threadpoolctl": {"vaekit.evaluation.classical", "vaekit.tasks.edit"},  # scikit-learn on one thread, wherever it is used
 }

@@ -14,15 +14,19 @@ from torch import Tensor
 
 from vaekit.core.trace import Trace
 
-__all__ = ["LearnsFromData"]
+__all__ = ["Begins", "Follows", "LearnsFromData"]
 
 
-class LearnsFromData(ABC):
-    """A module with buffers that learn from data."""
+class Begins(ABC):
+    """A module that is told when a stage begins to train it: a prior that is simpler until then."""
 
     @abstractmethod
     def start(self, trace: Trace) -> None:
-        """Set the buffers from the first batch's walk."""
+        """Set what depends on the first batch's walk."""
+
+
+class Follows(Begins):
+    """A module with buffers that follow the steps: what else learns does so with them as they are."""
 
     @abstractmethod
     def observe(self, trace: Trace) -> Tensor:
@@ -31,6 +35,10 @@ class LearnsFromData(ABC):
     @abstractmethod
     def after_step(self, observed: Tensor) -> None:
         """Move the buffers by the step's statistics."""
+
+
+class LearnsFromData(Follows):
+    """A module with buffers whose best values, for weights that stand still, are known from data alone."""
 
     @abstractmethod
     def settle(self, observed: Tensor) -> None:

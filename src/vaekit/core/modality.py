@@ -94,6 +94,10 @@ class Modality(ABC):
             arguments: sizes of the network.
         """
 
+    def grid(self, **arguments: Any) -> tuple[int, ...]:
+        """The positions that a reader of these sizes keeps with `grid=True`; empty = it has none to keep."""
+        return ()
+
     @abstractmethod
     def writer(
         self, width: int, positions: tuple[int, ...] = (), likelihood: str | Mapping[str, Any] = "auto", **arguments: Any

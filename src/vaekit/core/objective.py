@@ -8,16 +8,15 @@ Terms return nats by particle and row; the objective is the only place that redu
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from vaekit.core.batch import Batch
 from vaekit.core.choose import Chooser, enumerate_, fixed, from_posterior, from_prior
 from vaekit.core.dispatch import stop
-from vaekit.core.learned import LearnsFromData
+from vaekit.core.learned import Begins, Follows
 from vaekit.core.noise import Noise
-from vaekit.core.schedule import Weight, schedule
+from vaekit.core.schedule import Scheduled, Weight, schedule
 from vaekit.core.trace import LatentModel, Site, Trace
 
 __all__ = ["Needs", "Objective", "Step", "Term", "cut_off"]
@@ -46,7 +45,7 @@ class Needs:
     labels: float = 0.0
 
 
-class Term(nn.Module):
+class Term(Scheduled):
     """One summand of an objective.
 
     Arguments:
@@ -55,13 +54,11 @@ class Term(nn.Module):
     """
 
     needs = Needs()
-    progress: Tensor
 
     def __init__(self, name: str, weight: Weight = 1.0):
         super().__init__()
         self.name = name
         self.schedule = schedule(weight)
-        self.register_buffer("progress", torch.zeros(()), persistent=False)
 
     def forward(self, trace: Trace) -> Tensor:
         """The term, `(S, B)`, `(B,)` or `()`, nats; `()` uses statistics of the batch, per rank."""
@@ -103,7 +100,7 @@ class Objective(nn.Module):
     def advance(self, progress: float) -> None:
         """Say which fraction of the stage is done, in [0, 1]; every schedule reads it."""
         for term in self.terms:
-            term.progress.fill_(progress)
+            term.advance(progress)
 
     @property
     def needs(self) -> Needs:
@@ -161,7 +158,14 @@ class Step(nn.Module):
         self.objective = objective
         self._opposed = any(True for _ in objective.parameters())
         # A frozen part is in eval mode: its buffers stay as its weights do.
-        self.learners = {name: m for name, m in self.named_modules() if m.training and isinstance(m, LearnsFromData)}
+        self.scheduled = [m for m in self.modules() if isinstance(m, Scheduled)]
+        self.beginners = [m for m in self.modules() if m.training and isinstance(m, Begins)]
+        self.learners = {name: m for name, m in self.named_modules() if m.training and isinstance(m, Follows)}
+
+    def advance(self, progress: float) -> None:
+        """Say which fraction of the stage is done, in [0, 1]; every schedule reads it, of the objective and of the model."""
+        for part in self.scheduled:
+            part.advance(progress)
 
     def walk(self, batch: Batch, noise: Noise | None = None) -> Trace:
         """The walk that the objective asks for.

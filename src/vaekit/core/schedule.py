@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, TypeAlias, get_type_hints
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vaekit.core.declared import Count, Fraction, Limit, Range, conform
 from vaekit.core.errors import InputError, nearest
 
-__all__ = ["Constant", "Cosine", "Cyclic", "Ends", "Linear", "NonNegativeWeight", "Schedule", "Weight", "as_json", "schedule"]
+__all__ = ["Constant", "Cosine", "Cyclic", "Ends", "Linear", "NonNegativeWeight", "Schedule", "Scheduled", "Weight", "as_json",
+           "schedule"]
 
 
 class Schedule(Protocol):
@@ -29,20 +30,19 @@ class Schedule(Protocol):
         ...
 
 
-def _check(made: Any) -> None:
-    """See that a schedule gives a finite number everywhere."""
-    for argument, declared in get_type_hints(type(made), include_extras=True).items():
-        conform(f"schedule {type(made).__name__.lower()!r}: {argument}", getattr(made, argument), declared)
+class _Checked:
+    """A schedule that is seen to give a finite number everywhere."""
+
+    def __post_init__(self) -> None:
+        for argument, declared in get_type_hints(type(self), include_extras=True).items():
+            conform(f"schedule {type(self).__name__.lower()!r}: {argument}", getattr(self, argument), declared)
 
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(_Checked):
     """The same weight throughout."""
 
     value: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check(self)
 
     def __call__(self, progress: Tensor) -> Tensor:
         """The weight, shape ()."""
@@ -50,15 +50,12 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(_Checked):
     """A straight line from `start` to `stop`, reached at progress `until`."""
 
     start: float = 0.0
     stop: float = 1.0
     until: Fraction = 0.1
-
-    def __post_init__(self) -> None:
-        _check(self)
 
     def __call__(self, progress: Tensor) -> Tensor:
         """The weight, shape ()."""
@@ -66,15 +63,8 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class Cosine:
-    """Half a cosine from `start` to `stop`, reached at progress `until`."""
-
-    start: float = 0.0
-    stop: float = 1.0
-    until: Fraction = 0.1
-
-    def __post_init__(self) -> None:
-        _check(self)
+class Cosine(Linear):
+    """Half a cosine from `start` to `stop`, reached at progress `until`, in place of the straight line."""
 
     def __call__(self, progress: Tensor) -> Tensor:
         """The weight, shape ()."""
@@ -82,16 +72,13 @@ class Cosine:
 
 
 @dataclass(frozen=True)
-class Cyclic:
+class Cyclic(_Checked):
     """`cycles` ramps from `start` to `stop`, each rising for the fraction `until` of its cycle, then staying."""
 
     start: float = 0.0
     stop: float = 1.0
     cycles: Count = 4
     until: Fraction = 0.5
-
-    def __post_init__(self) -> None:
-        _check(self)
 
     def __call__(self, progress: Tensor) -> Tensor:
         """The weight, shape ()."""
@@ -122,6 +109,21 @@ class Ends(Limit):
 
 
 NonNegativeWeight: TypeAlias = Annotated[Weight, Ends(Range(0))]
+
+
+class Scheduled(nn.Module):
+    """A module that is told how far its stage is: a term, or a part of a model whose temperature falls."""
+
+    progress: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("progress", torch.zeros(()), persistent=False)
+
+    def advance(self, progress: float) -> None:
+        """Say which fraction of the stage is done, in [0, 1]."""
+        self.progress.fill_(progress)
+
 
 _NAMED = {"constant": Constant, "linear": Linear, "cosine": Cosine, "cyclic": Cyclic}
 

@@ -2,6 +2,7 @@
 
 from vaekit.evaluation.annealing import Annealing, needs_moving_latents
 from vaekit.evaluation.bidirectional import annealed_nll, between
+from vaekit.evaluation.codes import CodeUse, measure_codes
 from vaekit.evaluation.disentanglement import disentanglement, measure_agreement, measure_disentanglement
 from vaekit.evaluation.distance import frechet_distance, kernel_distance
 from vaekit.evaluation.evaluate import evaluate
@@ -17,8 +18,9 @@ from vaekit.evaluation.semisupervised import label_set, measure_labels, measure_
 from vaekit.evaluation.verdict import Verdict, verdict
 
 __all__ = [
-    "Annealing", "Extractor", "Latents", "Likelihood", "Memorisation", "Tried", "Verdict", "annealed_nll", "between", "digest_of",
-    "disentanglement", "evaluate", "frechet_distance", "importance_nll", "kernel_distance", "measure_agreement", "measure_disentanglement",
-    "measure_latents", "measure_reconstruction", "measure_representation", "measure_samples", "memorisation", "needs_moving_latents",
-    "verdict", "label_set", "measure_labels", "measure_semisupervised",
+    "digest_of", "disentanglement", "evaluate", "frechet_distance", "importance_nll", "kernel_distance", "measure_agreement",
+    "measure_disentanglement",
+    "Annealing", "CodeUse", "Extractor", "Latents", "Likelihood", "Memorisation", "Tried", "Verdict", "annealed_nll", "between",
+    "label_set", "measure_codes", "measure_labels", "measure_latents", "measure_reconstruction",
+    "measure_representation", "measure_samples", "measure_semisupervised", "memorisation", "needs_moving_latents", "verdict",
 ]

@@ -5,7 +5,7 @@
 | verdict | `name`, `state`, `sentences`, `remedy` |
 | likelihood | `figures`, `absent` |
 | reconstruction | `kind`, `figures`, `columns` for columns of numbers |
-| latent | `figures`, `dimensions`: a list for each measure by coordinate, `levels`: where there are several latents, each one's rate |
+| latent | `figures`, `dimensions`: a list for each measure by coordinate, or code, or position; `levels`: each of several latents' rate |
 | representation | `figures` with `pca` and `floor`; null without labels |
 | labels | `figures`, `classes` and `confusion` of the classes that the model tells; null where it tells none |
 | samples | `figures` with `floor` and `ceiling`, `space`, `absent` |
@@ -25,6 +25,7 @@ from vaekit.core.errors import InputError
 from vaekit.core.system import System
 from vaekit.evaluation.annealing import Annealing, needs_moving_latents
 from vaekit.evaluation.bidirectional import annealed_nll
+from vaekit.evaluation.codes import CodeUse, measure_codes
 from vaekit.evaluation.extractor import Extractor
 from vaekit.evaluation.figure import Figure, finite
 from vaekit.evaluation.latent import Latents, measure_latents
@@ -36,7 +37,8 @@ from vaekit.evaluation.samples import measure_samples
 from vaekit.evaluation.semisupervised import measure_labels
 from vaekit.evaluation.values import take
 from vaekit.evaluation.verdict import verdict
-from vaekit.tasks.walk import Progress, Rows, at_rest, count, has_density, silent
+from vaekit.evaluation.verdict_of_codes import verdict_of_codes
+from vaekit.tasks.walk import Progress, Rows, at_rest, codes_a_row, count, has_density, silent
 
 __all__ = ["affordable", "evaluate", "operations"]
 
@@ -71,7 +73,8 @@ def evaluate(
     if annealing is not None:
         needs_moving_latents(system)
     held = take(test_rows, rows, seed)
-    latents = measure_latents(system, held, seed, progress)
+    coded = codes_a_row(system) > 0
+    latents = measure_codes(system, held, seed, progress) if coded else measure_latents(system, held, seed, progress)
     scored: dict[str, Any] = {"figures": [], "absent": None}
     particles = 1 if settled(system) else particles
     samples: dict[str, Any] = {"figures": [], "space": None, "absent": None}
@@ -88,12 +91,10 @@ def evaluate(
     other = None if baseline is None else {"recipe": baseline.recipe, **_quality(baseline, train_rows, held, seed)}
     progress("baseline", 1, 1)
     return {
-        "verdict": verdict(latents, tried).as_json(),
+        "verdict": (verdict(latents, tried) if isinstance(latents, Latents) else verdict_of_codes(latents, tried)).as_json(),
         "likelihood": scored,
         "reconstruction": own["reconstruction"],
-        "latent": {
-            "figures": latents.figures(), "dimensions": _by_dimension(latents), "levels": [asdict(level) for level in latents.levels],
-        },
+        "latent": {"figures": latents.figures(), **_parts(latents)},
         "representation": own["representation"], "labels": measure_labels(system, test_rows, seed),
         "samples": samples,
         "baseline": other,
@@ -147,8 +148,11 @@ def _quality(system: System, train_rows: Rows, held: Rows, seed: int) -> dict[st
     }
 
 
-def _by_dimension(found: Latents) -> dict[str, list[Any]]:
-    """A list for each measure by coordinate."""
+def _parts(found: Latents | CodeUse) -> dict[str, Any]:
+    """A list for each measure by coordinate, and the rate of each of several latents; of codes, lists by code and by position."""
+    if isinstance(found, CodeUse):
+        return {"dimensions": {name: [finite(v) for v in values] for name, values in found.by_dimension().items()}, "levels": []}
     names = ("kl", "variance_of_means", "aggregate_mean", "aggregate_spread")
-    numbers = {name: [finite(float(v)) for v in getattr(found, name)] for name in names}
-    return {**numbers, "active": [bool(v) for v in found.active]}
+    numbers: dict[str, list[Any]] = {name: [finite(float(v)) for v in getattr(found, name)] for name in names}
+    levels = [asdict(level) for level in found.levels]
+    return {"dimensions": {**numbers, "active": [bool(v) for v in found.active]}, "levels": levels}

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import torch
 
 from vaekit.core.schedule import schedule
 
-__all__ = ["Tried", "fewer_dimensions", "fewer_levels", "longer_training", "lower_rate", "more_rate", "smaller_decoder"]
+__all__ = [
+    "Tried", "fewer_codes", "fewer_dimensions", "fewer_levels", "longer_training", "lower_rate", "more_codes_in_use", "more_prior",
+    "more_rate", "smaller_decoder",
+]
 
 # Passes over the rows, and steps, below which a run has hardly begun.
 _BEGUN, _STEPS = 5, 1000
@@ -106,9 +110,50 @@ def fewer_levels(tried: Tried, used: int) -> str:
         tried: what the system was trained with.
         used: how many levels carry information.
     """
-    if "levels" not in tried.arguments:
+    if not isinstance(tried.arguments.get("levels"), int):
         return _longer(tried) + _informative(tried)
     return f"{_longer(tried)}fewer levels, levels={max(used, 1)}; or, where reconstructions lack detail, {_informative(tried)}"
+
+
+def more_codes_in_use(tried: Tried) -> str:
+    """Against a latent of codes that has collapsed to a few.
+
+    Arguments:
+        tried: what the system was trained with.
+    """
+    taken = tried.arguments
+    if "codebook" in taken:
+        other = "gradient" if taken["codebook"] == "ema" else "ema"
+        return f"{_longer(tried)}the codebook's other way of learning, codebook={other}"
+    if "beta" in taken:
+        return f'{_longer(tried)}a warm-up of the rate: beta={{"recipe": "linear", "arguments": {{"until": 0.5}}}}'
+    return f"{_longer(tried)}the recipe vq_vae with codebook=ema"
+
+
+def fewer_codes(tried: Tried, used: int) -> str:
+    """Against codes that no row has.
+
+    Arguments:
+        tried: what the system was trained with.
+        used: how many codes some row has.
+    """
+    taken = tried.arguments
+    if "levels" not in taken:
+        return f"{_longer(tried)}fewer codes, codes={max(used, 2)}; nothing is lost but codes that no row has"
+    levels = [taken["levels"]] if isinstance(taken["levels"], int) else list(taken["levels"])
+    while prod(levels) > used and max(levels) > 2:
+        levels[levels.index(max(levels))] -= 1
+    return f"{_longer(tried)}fewer levels, such as levels={levels[0] if len(levels) == 1 else levels}"
+
+
+def more_prior(tried: Tried) -> str:
+    """Against a prior over codes that knows no more than their shares.
+
+    Arguments:
+        tried: what the system was trained with.
+    """
+    share = tried.arguments.get("share")
+    return f"{_longer(tried)}more of the training for the prior, such as share={(1 + share) / 2:.2g}" if share else longer_training(tried)
 
 
 def _informative(tried: Tried) -> str:

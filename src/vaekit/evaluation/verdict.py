@@ -6,7 +6,7 @@ from typing import Any
 from vaekit.evaluation.latent import Latents
 from vaekit.evaluation.remedy import Tried, fewer_dimensions, fewer_levels, longer_training, lower_rate, more_rate, smaller_decoder
 
-__all__ = ["Verdict", "verdict"]
+__all__ = ["Verdict", "nats", "verdict"]
 
 _USED = 0.25
 _OFF = 0.25
@@ -19,7 +19,8 @@ class Verdict:
     """A judgement on posterior collapse.
 
     Arguments:
-        name: `healthy`, `hardly begun`, `partly collapsed`, `levels off`, `collapsed`, `ignores the latent`, `overspent` or `point code`.
+        name: `healthy`, `hardly begun`, `partly collapsed`, `levels off`, `collapsed`, `ignores the latent`, `overspent` or `point code`;
+            of codes also `few codes used` and `prior not learned`.
         state: `good`, `warn`, `bad`, or `none` where the question does not arise.
         sentences: why, with figures.
         remedy: what to try; None where nothing need be done.
@@ -56,12 +57,12 @@ def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
     tried = tried or Tried()
     active, width = int(found.active.sum()), found.width
     units = f"{active} of {width} latent dimensions {'carries' if active == 1 else 'carry'} information"
-    use = f"a row is explained {_nats(found.use)} nats better by its own latent than by another row's"
+    use = f"a row is explained {nats(found.use)} nats better by its own latent than by another row's"
     if not found.dense:
         return Verdict("point code", "none", (
             f"The code is a point, not a distribution: it has no rate, no likelihood bound and no prior to draw from; {units}.",
         ), "the recipe vae, where rows are to be generated or scored")
-    rate = f"{_nats(found.rate)} nats a row"
+    rate = f"{nats(found.rate)} nats a row"
     if not active or found.rate < _TOLD:
         first = f"{units}, but next to none" if active else f"None of the {width} latent dimensions carries information"
         almost = "all but " if active else ""
@@ -75,12 +76,12 @@ def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
     mismatch = float(found.mismatch.sum())
     if mismatch > _OFF * active:
         return Verdict("overspent", "warn", (
-            f"The encoded rows do not lie where the prior does: {_nats(mismatch)} nats apart by mean and deviation alone, {units}.",
-            f"Much of the rate of {_nats(found.rate)} nats is wasted, and draws from the prior decode to where no row came from.",
+            f"The encoded rows do not lie where the prior does: {nats(mismatch)} nats apart by mean and deviation alone, {units}.",
+            f"Much of the rate of {nats(found.rate)} nats is wasted, and draws from the prior decode to where no row came from.",
         ), lower_rate(tried))
     off, several = sum(level.rate < _TOLD for level in found.levels), len(found.levels)
     if off:
-        rates = ", ".join(f"{level.name} {_nats(level.rate)}" for level in found.levels)
+        rates = ", ".join(f"{level.name} {nats(level.rate)}" for level in found.levels)
         first = f"{off} of {several} latents carry next to nothing, in nats a row: {rates}."
         return Verdict("levels off", "warn", (first, f"What is used is used well: {use}."), fewer_levels(tried, several - off))
     if 2 * active < width and not found.grid:
@@ -96,6 +97,6 @@ def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
     return Verdict("healthy", "good", (f"{units}, at a rate of {rate}.", f"{use.capitalize()}."), None)
 
 
-def _nats(value: float) -> str:
+def nats(value: float) -> str:
     """A figure to a tenth, or to two significant digits where it is below one."""
     return f"{value:.1f}" if abs(value) >= 1 else f"{value:#.2g}"

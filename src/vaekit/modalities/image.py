@@ -30,6 +30,7 @@ from vaekit.parts.networks import (
     Scaled,
     VectorReader,
     VectorWriter,
+    coarsest,
     grid_pyramid,
 )
 
@@ -117,6 +118,13 @@ class Image(ArrayModality):
         if self.binarise and worth == 1 < top:
             raise InputError(f"{found} [0, 1]: divide them by their largest value")
         return records
+
+    def grid(self, own: nn.Module | None = None, **arguments: Any) -> tuple[int, ...]:
+        """The coarsest grid of a convolution; nothing where the network is another, or a person's own."""
+        built = self.resolved(Architecture.checked(**arguments))
+        if own is not None or built.network != "convolution":
+            return ()
+        return coarsest(self.event[:2], len(built.levels))
 
     def reading(self, architecture: Architecture, grid: bool) -> nn.Module:
         """A residual convolution from 16 pixels a side on, fully connected layers below or where asked."""

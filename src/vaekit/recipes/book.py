@@ -4,7 +4,19 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from vaekit.core.system import Recipe
-from vaekit.recipes import adversarial, bounds, classic, conditional, disentangling, flows, geometry, hierarchical, labelled, priors
+from vaekit.recipes import (
+    adversarial,
+    bounds,
+    classic,
+    conditional,
+    discrete,
+    disentangling,
+    flows,
+    geometry,
+    hierarchical,
+    labelled,
+    priors,
+)
 
 __all__ = ["RECIPES", "register"]
 
@@ -18,6 +30,7 @@ RECIPES: dict[str, Recipe] = {
         disentangling.dip_vae_2, disentangling.info_vae, adversarial.vae_gan, adversarial.aae, hierarchical.ladder_vae, labelled.m1,
         labelled.m2, labelled.m1_m2,
         geometry.sphere_vae,
+        discrete.vq_vae, discrete.fsq_vae, discrete.gumbel_vae,
     )
 }
 

@@ -22,11 +22,13 @@ class Encoding:
         mean: centre of each posterior, `(N, latent)`.
         spread: its standard deviation, `(N, latent)`; 0 where the code is a point.
         sample: one draw from it, `(N, latent)`.
+        codes: where the latent is one of codes, the codes at the centre, `(N, codes)`, int64, from 0; else None.
     """
 
     mean: np.ndarray
     spread: np.ndarray
     sample: np.ndarray
+    codes: np.ndarray | None = None
 
 
 def encode(system: System, rows: Rows, seed: int = 0) -> Encoding:
@@ -47,6 +49,7 @@ def encode(system: System, rows: Rows, seed: int = 0) -> Encoding:
     """
     places = layout(system)
     found: list[tuple[Tensor, Tensor, Tensor]] = []
+    coded: list[Tensor] = []
     with at_rest(system, seed):
         for batch in batches(system, rows, seed):
             drawn = system.model(batch, from_posterior(1, noise_of(batch, seed)))
@@ -56,4 +59,9 @@ def encode(system: System, rows: Rows, seed: int = 0) -> Encoding:
             spreads = {name: site.posterior.stddev for name, site in trace.sites.items()}
             draws = {name: site.z for name, site in drawn.sites.items()}
             found.append(tuple(places.join(values).squeeze(0).cpu() for values in (means, spreads, draws)))  # type: ignore[arg-type]
-    return Encoding(*(torch.cat(parts).numpy() for parts in zip(*found)))
+            books = {name: dispatch.codebook(site.posterior) for name, site in trace.sites.items()}
+            if all(book is not None for book in books.values()):
+                coded.append(torch.cat([books[name].codes(mean)[0].flatten(1) for name, mean in means.items()], dim=1).cpu())
+    codes = torch.cat(coded).numpy() if coded else None
+    mean, spread, sample = (torch.cat(parts).numpy() for parts in zip(*found))
+    return Encoding(mean, spread, sample, codes)

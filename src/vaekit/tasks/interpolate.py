@@ -14,7 +14,7 @@ from vaekit.core.errors import InputError, nearest
 from vaekit.core.system import System
 from vaekit.tasks.decode import write
 from vaekit.tasks.encode import encode
-from vaekit.tasks.walk import Rows, count
+from vaekit.tasks.walk import Rows, count, onto_codes
 
 __all__ = ["interpolate"]
 
@@ -24,7 +24,8 @@ def interpolate(
 ) -> np.ndarray:
     """Values on the way from each start to its end, `(N, steps, *event)`, in the data's own units; both ends are reconstructions.
 
-    Where the model has a condition, it goes over in a straight line; of several latents, all go at once.
+    Where the model has a condition, it goes over in a straight line; of several latents, all go at once; where they are codes,
+    each value of the path is that of the nearest code.
 
     Arguments:
         system: fitted.
@@ -45,13 +46,13 @@ def interpolate(
         raise InputError(f"{count(start_rows)} start rows do not pair with {count(end_rows)} end rows: give as many of each")
     start, end = (torch.from_numpy(encode(system, rows, seed).mean).unsqueeze(1) for rows in (start_rows, end_rows))
     t = torch.linspace(0, 1, steps).unsqueeze(1)
-    z = _PATHS[path](start, end, t)
+    z = onto_codes(system, _PATHS[path](start, end, t).flatten(0, 1))
     given = None
     if "condition" in start_rows:
         before, after = (rows["condition"].cpu().unsqueeze(1) for rows in (start_rows, end_rows))
         given = _linear(before, after, t).flatten(0, 1)
-    values = system.modality.to_raw(write(system, z.flatten(0, 1), given))
-    return values.reshape(len(z), steps, *values.shape[1:])
+    values = system.modality.to_raw(write(system, z, given))
+    return values.reshape(len(start), steps, *values.shape[1:])
 
 
 def _linear(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

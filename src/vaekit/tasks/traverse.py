@@ -20,7 +20,7 @@ from vaekit.core.system import System
 from vaekit.tasks.decode import write
 from vaekit.tasks.encode import encode
 from vaekit.tasks.rates import ranked_dimensions
-from vaekit.tasks.walk import Layout, Rows, at_rest, count, layout
+from vaekit.tasks.walk import Layout, Rows, at_rest, count, layout, needs_continuum
 
 __all__ = ["traverse"]
 
@@ -42,8 +42,9 @@ def traverse(
 
     Raises:
         InputError: where a coordinate does not exist, or there is nothing to rank by, or fewer than two steps, or the condition is missing
-            or unknown.
+            or unknown, or the latent is one of codes, which have no direction.
     """
+    needs_continuum(system, "no latent coordinates to move along")
     places = layout(system)
     if isinstance(dimensions, str):
         dimensions = _ranked(system, rows, dimensions, seed)

@@ -24,8 +24,8 @@ from vaekit.core.noise import RowNoise, random_state_kept
 from vaekit.core.system import System
 
 __all__ = [
-    "VALUES", "Layout", "Progress", "Rows", "at_rest", "batches", "chunk", "count", "device_of", "has_density", "layout",
-    "needs_density", "noise_of", "silent", "value",
+    "VALUES", "Layout", "Progress", "Rows", "at_rest", "batches", "chunk", "codes_a_row", "count", "device_of", "has_density", "layout",
+    "needs_continuum", "needs_density", "noise_of", "onto_codes", "silent", "value",
 ]
 
 Rows: TypeAlias = Mapping[str, Tensor]
@@ -153,6 +153,39 @@ def needs_density(system: System, lacking: str) -> None:
     """
     if not has_density(system):
         raise InputError(f"{system.recipe or 'this model'} has {lacking}, because its code is a point without a density: use vae")
+
+
+def codes_a_row(system: System) -> int:
+    """How many codes a row has where every latent is one of codes; 0 where one is not."""
+    with at_rest(system) as device:
+        sites = system.model(system.modality.example(1).to(device), centre()).sites.values()
+    coded = all(dispatch.codebook(site.posterior) is not None for site in sites)
+    return sum(site.z.shape[2:-1].numel() for site in sites) if coded else 0
+
+
+def onto_codes(system: System, z: Tensor) -> Tensor:
+    """Latents `(N, latent)` as what a decoder of codes reads: each value at its nearest code; as they are where there are no codes."""
+    places = layout(system)
+    with at_rest(system) as device:
+        trace = system.model(system.modality.example(1).to(device), centre())
+        parts = places.split(z.to(device).unsqueeze(0))
+        books = {name: dispatch.codebook(site.posterior) for name, site in trace.sites.items()}
+        moved = {name: part if books[name] is None else books[name].values(books[name].codes(part)) for name, part in parts.items()}
+    return places.join(moved).squeeze(0).cpu()
+
+
+def needs_continuum(system: System, lacking: str) -> None:
+    """Refuse a model whose latent is one of codes.
+
+    Arguments:
+        system: to be asked.
+        lacking: what such a model does not have.
+
+    Raises:
+        InputError: where a latent is one of codes.
+    """
+    if codes_a_row(system):
+        raise InputError(f"{system.recipe or 'this model'} has {lacking}, because its latent is one of codes: use interpolate or generate")
 
 
 @dataclass(frozen=True)

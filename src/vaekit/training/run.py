@@ -106,11 +106,16 @@ class StageRun:
         return self.feed.train.epoch(epoch, start, self.fabric.global_rank, self.fabric.world_size)
 
     def _start(self, batch: Batch) -> None:
-        if self.step.learners:
-            with torch.no_grad():
-                trace = self.step.walk(batch)
-                for learner in self.step.learners.values():
-                    learner.start(trace)
+        if not self.step.beginners:
+            return
+        with torch.no_grad():
+            trace = self.step.walk(batch)
+            for part in self.step.beginners:
+                part.start(trace)
+            # Each process began with rows of its own: all go on from what the first one found.
+            for tensor in (t for part in self.step.beginners for t in (*part.parameters(), *part.buffers())):
+                if self.fabric.world_size > 1:
+                    tensor.copy_(self.fabric.broadcast(tensor))
 
     def _through(self, batches: Iterator[Batch]) -> bool:
         """Steps through the rest of an epoch; True where the stage is over. Leaves early after going back to a saved state."""
@@ -142,7 +147,7 @@ class StageRun:
 
     def _take(self, batch: Batch, progress: float) -> bool:
         """One step; False, with the weights untouched, where a number was not finite."""
-        self.step.objective.advance(progress)
+        self.step.advance(progress)
         with self.fabric.autocast():
             loss, opponent, readings, observed = self.forward(batch)
         total = loss if opponent is None else loss + opponent
@@ -204,7 +209,7 @@ class StageRun:
         self.average.catch_up(self.steps)
         self.average.swap()
         self.step.eval()
-        self.step.objective.advance(1.0)
+        self.step.advance(1.0)
         rows, mean = partial(self._batches, self.epoch, 0), partial(self._all_reduced, operation="mean")
         with self.fabric.autocast(), settled(self.step, rows, mean):
             held_out, self.active, self.units = measure(self.step, self.feed.validation)

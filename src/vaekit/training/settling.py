@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vaekit.core.batch import Batch
+from vaekit.core.learned import LearnsFromData
 from vaekit.core.noise import RowNoise
 from vaekit.core.objective import Step
 
@@ -33,9 +34,10 @@ def settled(step: Step, epoch: Callable[[], Iterator[Batch]], mean: Callable[[Te
         epoch: gives the batches of an epoch; where they are few, they are walked again with other draws.
         mean: of a tensor over all processes.
     """
-    kept = [(buffer, buffer.clone()) for name in step.learners for buffer in step.get_submodule(name).buffers()]
-    if step.learners:
-        _settle(step, epoch, mean)
+    learners = {name: part for name, part in step.learners.items() if isinstance(part, LearnsFromData)}
+    kept = [(buffer, buffer.clone()) for name in learners for buffer in step.get_submodule(name).buffers()]
+    if learners:
+        _settle(step, learners, epoch, mean)
     try:
         yield
     finally:
@@ -44,13 +46,15 @@ def settled(step: Step, epoch: Callable[[], Iterator[Batch]], mean: Callable[[Te
 
 
 @torch.no_grad()
-def _settle(step: Step, epoch: Callable[[], Iterator[Batch]], mean: Callable[[Tensor], Tensor]) -> None:
+def _settle(
+    step: Step, learners: dict[str, LearnsFromData], epoch: Callable[[], Iterator[Batch]], mean: Callable[[Tensor], Tensor]
+) -> None:
     totals: dict[str, Tensor] = {}
     batches = chain.from_iterable(epoch() for _ in repeat(None))
     for walk, batch in enumerate(islice(batches, _WALKS)):
         trace = step.model(batch, step.chooser(RowNoise(batch.x, walk)))  # type: ignore[arg-type]
-        for name, learner in step.learners.items():
+        for name, learner in learners.items():
             observed = learner.observe(trace)
             totals[name] = totals.get(name, torch.zeros_like(observed)) + observed
-    for name, learner in step.learners.items():
+    for name, learner in learners.items():
         learner.settle(mean(totals[name] / _WALKS))

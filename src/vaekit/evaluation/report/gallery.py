@@ -23,7 +23,7 @@ from vaekit.tasks.interpolate import interpolate
 from vaekit.tasks.reconstruct import reconstruct
 from vaekit.tasks.redraw import redraw
 from vaekit.tasks.traverse import traverse
-from vaekit.tasks.walk import Rows, at_rest, count, has_density, layout
+from vaekit.tasks.walk import Rows, at_rest, codes_a_row, count, has_density, layout
 
 __all__ = ["Gallery", "Map", "Movement", "Sheet", "correlations", "differences", "gather", "words"]
 
@@ -274,7 +274,7 @@ def _samples(system: System, rows: Rows, seed: int) -> Sheet:
 
 def _plane(system: System, rows: Rows, dense: bool) -> np.ndarray | None:
     """A latent of two dimensions decoded on a grid, z0 to the right, z1 upwards."""
-    if layout(system).width != 2:
+    if layout(system).width != 2 or codes_a_row(system):
         return None
     middle, reach = np.zeros(2), np.full(2, 2.5)
     if not dense:

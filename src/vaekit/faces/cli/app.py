@@ -248,7 +248,7 @@ def redraw(
 @app.command(rich_help_panel=_USE)
 def encode(
     run: Run, data: Data, out: Out,
-    values: Annotated[str, Option("--values", help="Any of mean, spread, sample.")] = "mean",
+    values: Annotated[str, Option("--values", help="Any of mean, spread, sample, codes.")] = "",
     condition: Known = None, seed: Seed = 0, json: Json = False,
 ) -> None:
     """Write where each row of DATA lies in the latent space."""

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _VALUES, _ROWS, _PAIRS = 1 << 24, 65536, 8
-PARTS = ("mean", "spread", "sample")
+PARTS = ("mean", "spread", "sample", "codes")
 
 
 def generate(
@@ -124,7 +124,7 @@ def encode(run: Path, data: str, out: Path, values: str, condition: list[str], s
         run: a finished run's folder.
         data: rows to encode.
         out: where to write.
-        values: any of mean, spread and sample, with commas between.
+        values: any of mean, spread, sample and codes, with commas between; empty = the codes where the latent has some, else the mean.
         condition: `NAME=VALUE` texts, or a file.
         seed: of the sample.
 
@@ -132,17 +132,20 @@ def encode(run: Path, data: str, out: Path, values: str, condition: list[str], s
         InputError: where another value is asked for.
     """
     began, fitted = time.monotonic(), load(run)
-    wanted = values.split(",")
+    length = tasks.walk.codes_a_row(fitted.system)
+    wanted = (values or ("codes" if length else "mean")).split(",")
     if not set(wanted) <= set(PARTS) or len(set(wanted)) < len(wanted):
         raise InputError(f"--values {values!r} must be any of {', '.join(PARTS)}, with commas between")
+    if "codes" in wanted and not length:
+        raise InputError("--values codes: the latent of this model is not one of codes; use mean")
     place = place_of_numbers(fitted, out)
     width, rows = tasks.walk.layout(fitted.system).width, 0
-    columns = [f"{name}_{d}" for name in wanted for d in range(width)] if place.tabular else []
+    columns = [f"{name}_{d}" for name in wanted for d in range(length if name == "codes" else width)] if place.tabular else []
     with open_writer(place.path, columns, place.kind) as writer:
         for _, stored in chunks_of(fitted, data, condition):
             found = tasks.encode(fitted.system, stored, seed)
-            parts = {"mean": found.mean, "spread": found.spread, "sample": found.sample}
-            writer.append(np.concatenate([parts[name] for name in wanted], axis=1))
+            parts = {"mean": found.mean, "spread": found.spread, "sample": found.sample, "codes": found.codes}
+            writer.append(np.concatenate([np.asarray(parts[name]) for name in wanted], axis=1))
             rows += len(found.mean)
     return written(place, rows, began)
 

@@ -4,7 +4,10 @@
 from vaekit.core import rules as rules
 from vaekit.parts.distributions import mixture as mixture
 from vaekit.parts.distributions import one_hot as one_hot
+from vaekit.parts.distributions.categories import OneHot, RelaxedOneHot, StraightOneHot
 from vaekit.parts.distributions.clamp import soft_clamp
+from vaekit.parts.distributions.code_priors import CodeSequence, UniformCodes
+from vaekit.parts.distributions.codebook import Categories, Codebook
 from vaekit.parts.distributions.continuous_bernoulli import ContinuousBernoulli
 from vaekit.parts.distributions.discretised_logistic import DiscretisedLogistic
 from vaekit.parts.distributions.drawn import Drawn
@@ -14,11 +17,12 @@ from vaekit.parts.distributions.normal_flow import NormalFlow
 from vaekit.parts.distributions.normal_mixture import NormalMixture
 from vaekit.parts.distributions.open_beta import OpenBeta
 from vaekit.parts.distributions.point import Point
+from vaekit.parts.distributions.quantised import Quantised
 from vaekit.parts.distributions.von_mises_fisher import UniformSphere, VonMisesFisher
 from vaekit.parts.distributions.zero_inflated import ZeroInflated
 
 __all__ = [
-    "Backwards", "ContinuousBernoulli", "DiscretisedLogistic", "Integrated", "NormalFlow", "NormalMixture", "OpenBeta", "Point", "Steps",
-    "ZeroInflated", "affine_flow", "coupling_spline_flow", "soft_clamp", "spline_flow", "Drawn",
-    "UniformSphere", "VonMisesFisher",
+    "Backwards", "Categories", "CodeSequence", "Codebook", "ContinuousBernoulli", "DiscretisedLogistic", "Drawn", "Integrated",
+    "NormalFlow", "NormalMixture", "OneHot", "OpenBeta", "Point", "Quantised", "RelaxedOneHot", "Steps", "StraightOneHot", "UniformCodes",
+    "UniformSphere", "VonMisesFisher", "ZeroInflated", "affine_flow", "coupling_spline_flow", "soft_clamp", "spline_flow",
 ]

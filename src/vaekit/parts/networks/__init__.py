@@ -1,6 +1,6 @@
 """Tensors to features: networks of any leading axes, each with `width` and `positions`."""
 
-from vaekit.parts.networks.convolution import ConvolutionReader, ConvolutionWriter
+from vaekit.parts.networks.convolution import ConvolutionReader, ConvolutionWriter, coarsest
 from vaekit.parts.networks.corrupted import Corrupted
 from vaekit.parts.networks.critic import Critic
 from vaekit.parts.networks.embed import Logarithm, OneHot, Ordered, Scaled
@@ -11,9 +11,11 @@ from vaekit.parts.networks.mlp import MLP
 from vaekit.parts.networks.own import OwnReader, OwnWriter
 from vaekit.parts.networks.pyramid import Pyramid, grid_pyramid, vector_pyramid
 from vaekit.parts.networks.residual import Residual
+from vaekit.parts.networks.transformer import CausalTransformer
 from vaekit.parts.networks.vectors import VectorReader, VectorWriter
 
 __all__ = [
-    "MLP", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Critic", "Logarithm", "OneHot", "Ordered", "OwnReader", "OwnWriter",
-    "Pyramid", "Residual", "Scaled", "VectorReader", "VectorWriter", "VelocityField", "grid_pyramid", "join", "vector_pyramid", "Late",
+    "MLP", "CausalTransformer", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Critic", "Late", "Logarithm", "OneHot", "Ordered",
+    "OwnReader", "OwnWriter", "Pyramid", "Residual", "Scaled", "VectorReader", "VectorWriter", "VelocityField", "coarsest",
+    "grid_pyramid", "join", "vector_pyramid",
 ]

@@ -18,7 +18,9 @@ from vaekit.parts.networks.activation import activation as named_activation
 from vaekit.parts.networks.embed import with_gaps
 from vaekit.parts.networks.join import join
 
-__all__ = ["ConvolutionReader", "ConvolutionWriter", "PlainBlock", "ResidualBlock", "norm_of", "repeated", "to_pixels", "tower"]
+__all__ = [
+    "ConvolutionReader", "ConvolutionWriter", "PlainBlock", "ResidualBlock", "coarsest", "norm_of", "repeated", "to_pixels", "tower",
+]
 
 
 def norm_of(channels: int, norm: str) -> nn.Module:
@@ -164,6 +166,13 @@ def _halved(size: int) -> int:
     return size // 2 if size > 1 else 1
 
 
+def coarsest(sides: Sequence[int], levels: int) -> tuple[int, ...]:
+    """What is left of an image's sides after so many halvings."""
+    for _ in range(levels):
+        sides = [_halved(side) for side in sides]
+    return tuple(sides)
+
+
 class ConvolutionWriter(nn.Module):
     """From a latent and a condition up a residual tower to features at every pixel.
 
@@ -205,7 +214,8 @@ class ConvolutionWriter(nn.Module):
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Features `(S, B, height, width, channels)`."""
         given = repeated(condition, z.shape[0])
-        h = self.enter(join(z, condition))
+        # Without a grid, the latent's positions stand side by side.
+        h = self.enter(join(z if self.latent_grid else z.flatten(2), condition))
         rows = h.shape[:2]
         h = h.flatten(0, 1)
         h = h.movedim(-1, 1) if self.latent_grid else h.unflatten(-1, (self.first, *self.start))

@@ -6,9 +6,11 @@ from vaekit.parts.posteriors.flow import Flow
 from vaekit.parts.posteriors.normal import Normal
 from vaekit.parts.posteriors.normalised import NormalisedMean, normal_posterior
 from vaekit.parts.posteriors.point import Point
+from vaekit.parts.posteriors.quantised import Grid, MovingVectors, Quantised, Vectors, vectors
+from vaekit.parts.posteriors.relaxed import Relaxed
 from vaekit.parts.posteriors.sphere import Sphere
 
 __all__ = [
-    "Flow", "Normal", "NormalisedMean", "Point", "Classes", "DrawnNormal", "normal_posterior",
-    "Sphere",
+    "Classes", "DrawnNormal", "Flow", "Grid", "MovingVectors", "Normal", "NormalisedMean", "Point", "Quantised", "Relaxed", "Sphere",
+    "Vectors", "normal_posterior", "vectors",
 ]

@@ -1,5 +1,6 @@
 """p(z): what latents look like before any data was seen."""
 
+from vaekit.parts.priors.autoregressive import Autoregressive
 from vaekit.parts.priors.classes import ClassPrior
 from vaekit.parts.priors.conditional import conditional_normal
 from vaekit.parts.priors.flow import Flow
@@ -9,6 +10,5 @@ from vaekit.parts.priors.standard import Standard
 from vaekit.parts.priors.vamp import Vamp
 
 __all__ = [
-    "Flow", "LatentDiffusion", "Standard", "Vamp", "conditional_normal", "ClassPrior",
-    "Sphere",
+    "Autoregressive", "ClassPrior", "Flow", "LatentDiffusion", "Sphere", "Standard", "Vamp", "conditional_normal",
 ]
