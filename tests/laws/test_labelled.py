@@ -17,7 +17,7 @@ from vaekit.core.objective import Objective, Step
 from vaekit.data.loading import Loader
 from vaekit.models import LabelledVAE
 from vaekit.parts.objectives import KL, Classification, Reconstruction
-from vaekit.tasks import augment, encode, generate, predict, score
+from vaekit.tasks import augment, encode, generate, predict, ranked_dimensions, score
 
 ROWS, K = 7, 3
 LABEL = torch.tensor([0, -1, 1, 2, -1, -1, 0])
@@ -196,3 +196,10 @@ def test_the_class_of_m1_costs_its_bound_nothing():
     trace = system.model(held_out(feed), centre())
     assert trace.sites["y"].kl().abs().max() < 1e-6
     torch.testing.assert_close(trace.elbo(), (trace.log_likelihood - trace.sites["z"].kl())[0])
+
+
+def test_coordinates_are_ranked_where_some_have_no_rate():
+    system, feed = made("real", "m2")
+    order = ranked_dimensions(system, feed.validation.rows)
+    # The class has no rate by coordinate; what z has comes first.
+    assert sorted(order[:3]) == [3, 4, 5] and order[3:] == [0, 1, 2]

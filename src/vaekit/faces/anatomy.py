@@ -256,21 +256,21 @@ def _latent(prior: nn.Module, trace: Trace, layers: tuple[Layer, ...]) -> Organ:
     for name, site in trace.sites.items():
         shape = " × ".join(map(str, site.z.shape[2:]))
         title.append(f"{name}: {shape} number{'s' * (site.z.shape[2:].numel() > 1)}")
-        lines += _beliefs(site, prior)
+        lines += _beliefs(name[0], site, prior)
     # What a prior learns beside its layers, such as pseudo-inputs.
     for name, value in prior.named_parameters(recurse=False):
         lines.append(f"{name.replace('_', '-')}: {' × '.join(map(str, value.squeeze().shape))}")
     return Organ("latent", ", ".join(title), tuple(lines), layers, _count(prior))
 
 
-def _beliefs(site: Site, prior: nn.Module) -> list[str]:
+def _beliefs(letter: str, site: Site, prior: nn.Module) -> list[str]:
     # A prior that depends on latents above it has parameters for each row.
     depends = site.prior.batch_shape[-1] > 1
     kind = "learned" if depends or (isinstance(prior, Conditional) and _count(prior)) else "standard"
-    before = f"prior p(z): {kind} {_base(site.prior)}"
+    before = f"prior p({letter}): {kind} {_base(site.prior)}"
     if site.posterior is None:
         return [before]
-    after = f"posterior q(z|x): {_base(site.posterior)}"
+    after = f"posterior q({letter}|x): {_base(site.posterior)}"
     if not site.random:
         return [f"{after}, deterministic", "no prior: a plain autoencoder"]
     plain = isinstance(site.posterior, Independent)

@@ -38,7 +38,7 @@ def dimension_rates(system: System, rows: Rows, seed: int = 0) -> np.ndarray:
 
 
 def ranked_dimensions(system: System, rows: Rows, seed: int = 0) -> list[int]:
-    """The coordinates, from 0, with the largest rate first; equal ones in their own order.
+    """The coordinates, from 0, with the largest rate first; equal ones in their own order, those without a rate last.
 
     Arguments:
         system: fitted.
@@ -49,6 +49,6 @@ def ranked_dimensions(system: System, rows: Rows, seed: int = 0) -> list[int]:
         InputError: where there are no rows, or the model has no rate by coordinate.
     """
     rates = dimension_rates(system, rows, seed)
-    if np.isnan(rates).any():
+    if np.isnan(rates).all():
         raise InputError(f"{system.recipe or 'this model'} has no rate by coordinate to rank by: give dimensions as numbers")
-    return [int(d) for d in np.argsort(-rates, kind="stable")]
+    return [int(d) for d in np.argsort(np.nan_to_num(-rates, nan=1.0), kind="stable")]
