@@ -10,7 +10,7 @@ from torch import nn
 
 from vaekit.core.choose import from_posterior, from_prior
 from vaekit.core.conditional import Neural
-from vaekit.core.dispatch import centre, stop, temper
+from vaekit.core.dispatch import centre, from_noise, stop, temper
 from vaekit.core.errors import InputError
 from vaekit.parts.posteriors import Point
 from vaekit.parts.priors import Vamp
@@ -69,6 +69,15 @@ def test_a_copy_asks_its_own_posterior():
     assert twin.prior.posterior.module is twin.posterior is not system.model.posterior
     names = [name for name, _ in system.model.named_parameters()]
     assert "prior.pseudo_inputs" in names and not any(name.startswith("prior.posterior") for name in names)
+
+
+def test_a_mixture_draws_the_same_law_from_noise():
+    prior = stop(vamp()[0].model.prior(None))
+    torch.manual_seed(0)
+    found, drawn = from_noise(prior, torch.rand(1, 20_000, 3))[0], prior.sample((20_000,))[:, 0, 0]
+    for values in (lambda z: z, torch.square, lambda z: z * z.roll(1, -1)):
+        error = 5 * (values(found).var(0) + values(drawn).var(0)).sqrt() / 20_000**0.5
+        assert bool(((values(found).mean(0) - values(drawn).mean(0)).abs() < error).all())
 
 
 def test_a_mixture_is_tempered_by_component_and_can_be_stopped():

@@ -108,9 +108,12 @@ def test_the_same_seed_gives_the_same_weights(recipe):
     assert any(not torch.equal(one[n], other[n]) for n in one)
 
 
-@pytest.mark.parametrize("recipe", ["beta_vae", "beta_tc_vae"])
-def test_with_beta_of_one_a_recipe_is_the_vae_to_the_bit(recipe):
-    plain, other = (trained(*made("dynamic", name, **given), epochs=3) for name, given in (("vae", {}), (recipe, {"beta": 1.0})))
+@pytest.mark.parametrize(("recipe", "nothing"), [
+    ("beta_vae", {"beta": 1.0}), ("beta_tc_vae", {"beta": 1.0}), ("dip_vae", {"strength": 0.0}), ("dip_vae_2", {"strength": 0.0}),
+    ("ciwae", {"particles": 1, "share": 1.0}),
+])
+def test_where_nothing_is_added_a_recipe_is_the_vae_to_the_bit(recipe, nothing):
+    plain, other = (trained(*made("dynamic", name, **given), epochs=3) for name, given in (("vae", {}), (recipe, nothing)))
     wanted, found = plain.model.state_dict(), other.model.state_dict()
     assert wanted.keys() == found.keys() and all(torch.equal(wanted[n], found[n]) for n in wanted)
 

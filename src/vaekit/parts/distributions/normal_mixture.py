@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.types import _size
 
-from vaekit.core.dispatch import stop, temper
+from vaekit.core.dispatch import from_noise, stop, temper
+from vaekit.core.rules import quantile_normal
 
 __all__ = ["NormalMixture"]
 
@@ -93,3 +94,15 @@ def _(d: NormalMixture, t: float) -> NormalMixture:
 @stop.register(NormalMixture)
 def _(d: NormalMixture) -> NormalMixture:
     return NormalMixture(d.location.detach(), d.scale.detach())
+
+
+@from_noise.register(NormalMixture)
+def _(d: NormalMixture, u: Tensor) -> Tensor:
+    components, flat = d.location.shape[2], u.flatten(2)
+    # The first number's whole part says which component, and what is left of it is even again.
+    first = flat[..., 0] * components
+    picked = first.floor().clamp(max=components - 1)
+    left = torch.cat([(first - picked).clamp(_TINY, 1 - _TINY).unsqueeze(-1), flat[..., 1:]], dim=-1)
+    index = picked.long()[..., None, None].expand(*flat.shape[:2], 1, flat.shape[-1])
+    location, scale = (v.flatten(3).expand(*flat.shape[:2], -1, -1).gather(2, index).squeeze(2) for v in (d.location, d.scale))
+    return (location + scale * quantile_normal(left)).reshape(u.shape)
