@@ -21,13 +21,14 @@ from vaekit.core.system import System
 from vaekit.data.loading import Loader
 from vaekit.evaluation.likelihood import importance_nll
 from vaekit.tasks.walk import VALUES
-from vaekit.training import Settings, fit
+from vaekit.training import History, Settings, fit
 from vaekit.training.progress import Moment, Validation
 
-__all__ = ["IMPORTANCE", "Rows", "budget", "explained", "sorted_options"]
+__all__ = ["IMPORTANCE", "Rows", "budget", "explained", "sorted_options", "train"]
 
 IMPORTANCE = 1_000
 _TEST_SEED = 1
+
 
 class Watching:
     """A line that says how training goes.
@@ -128,6 +129,26 @@ def _value(text: str) -> Any:
     return text
 
 
+def train(
+    system: System, learnt: Mapping[str, torch.Tensor], watched: Mapping[str, torch.Tensor], settings: Settings, folder: Path | None = None,
+    resume: bool = False,
+) -> History:
+    """Train a system, with a line that says how it goes.
+
+    Arguments:
+        system: its modality stored the rows.
+        learnt: rows to learn from.
+        watched: rows to measure on while training.
+        settings: how.
+        folder: of checkpoints; None = none are kept.
+        resume: go on from the folder's checkpoint.
+    """
+    feed = _Feed(Loader(dict(learnt), system.modality, settings.batch, settings.seed), Loader(dict(watched), system.modality, 500))
+    columns = (BarColumn(), TextColumn("{task.percentage:3.0f}%"), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=out, transient=True) as progress:
+        return fit(system, feed, settings, folder, resume, [Watching(progress)])
+
+
 def explained(
     options: argparse.Namespace, record: Record, system: System, rows: Rows, training: Mapping[str, Any], data: str,
     target: float | None = None, values: int = VALUES,
@@ -145,13 +166,8 @@ def explained(
         values: how many numbers of test data are held at a time; changes the speed, never the figures.
     """
     settings = Settings.checked(**{"minutes": options.minutes, "seed": options.seed, **training})
-    feed = _Feed(
-        Loader(dict(rows.train), system.modality, settings.batch, settings.seed), Loader(dict(rows.validation), system.modality, 500)
-    )
     began = time.monotonic()
-    columns = (BarColumn(), TextColumn("{task.percentage:3.0f}%"), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=out, transient=True) as progress:
-        history = fit(system, feed, settings, options.run, options.resume, [Watching(progress)])
+    history = train(system, rows.train, rows.validation, settings, options.run, options.resume)
     trained = time.monotonic() - began
     every, held = len(rows.test["x"]), len(rows.validation["x"])
     # Spread over all of them: test images may be sorted by class.
