@@ -287,8 +287,6 @@ def _spoilt(value: float) -> Records:
         (lambda: MODALITIES["image"](binarise="dynamic", likelihood="normal"), "drop one of the two"),
         (lambda: modality_of("grey").store(Records(IMAGES[:, :5])), "5 x 8 in 1 channel, but the model was trained on 8 x 8"),
         (lambda: modality_of("grey").reader(network="convolution", channels=(4,) * 5), "halves the image 5 times.*give fewer channels="),
-        (lambda: modality_of("grey").pyramid(2, 2), "has no pyramid"),
-        (lambda: modality_of("real").critic(), "has no critic"),
         (lambda: modality_of("real").reader(grid=True), "a vector has no positions"),
         (lambda: modality_of("real").condition("red", 1), "the model has no condition"),
     ],

@@ -67,8 +67,7 @@ def _(d: D.Independent, t: float) -> D.Independent:
 
 @temper.register(D.MixtureSameFamily)
 def _(d: D.MixtureSameFamily, t: float) -> D.MixtureSameFamily:
-    # Each component by itself: which one a draw comes from stays open.
-    return D.MixtureSameFamily(d.mixture_distribution, temper(d.component_distribution, t), validate_args=False)
+    return D.MixtureSameFamily(temper(d.mixture_distribution, t), temper(d.component_distribution, t), validate_args=False)
 
 
 @centre.register(D.Independent)

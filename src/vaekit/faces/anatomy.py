@@ -260,6 +260,9 @@ def _latent(prior: nn.Module, trace: Trace, layers: tuple[Layer, ...]) -> Organ:
     # What a prior learns beside its layers, such as pseudo-inputs.
     for name, value in prior.named_parameters(recurse=False):
         lines.append(f"{name.replace('_', '-')}: {' × '.join(map(str, value.squeeze().shape))}")
+    inner = _count(prior) - sum(p.numel() for p in prior.parameters(recurse=False))
+    if inner and not layers:
+        lines.append(f"{inner:,} parameters of the prior's own network, which a walk that encodes does not ask")
     return Organ("latent", ", ".join(title), tuple(lines), layers, _count(prior))
 
 

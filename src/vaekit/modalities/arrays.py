@@ -276,9 +276,9 @@ class ArrayModality(Modality):
         judging = replace(a, dropout=0.0, blocks=0 if convolves else a.blocks, **sizes)
         return Critic(self.reading(judging, grid=convolves))
 
-    @abstractmethod
     def resolved(self, architecture: Architecture) -> Architecture:
-        """The architecture with its network decided."""
+        """The architecture with its network decided: plain layers where a kind of data says nothing else."""
+        return architecture.resolved("mlp")
 
     @property
     def state(self) -> dict[str, Any]:
