@@ -114,7 +114,7 @@ class Vector(ArrayModality):
         """
         if architecture.network == "convolution" or architecture.convolves:
             raise InputError("network='convolution', with its channels, blocks and norm, needs images; use 'mlp' or 'residual' for a table")
-        return architecture.resolved("mlp")
+        return super().resolved(architecture)
 
     def pyramid(self, levels: int, latent: int, **arguments: Any) -> Pyramid:
         """Fully connected layers at every level."""
