@@ -31,7 +31,7 @@ from vaekit.parts.distributions.quantised import Quantised
 from vaekit.parts.likelihoods import LIKELIHOODS
 from vaekit.parts.networks import MLP, Scaled, VectorReader, VectorWriter
 from vaekit.recipes import RECIPES
-from vaekit.training import Settings
+from vaekit.training import Settings, fit
 from vaekit.training.optimisation import Optimisation
 
 LATENT, COLUMNS, TOLD, ROWS = 2, 3, 2, 8
@@ -214,3 +214,16 @@ def test_a_critic_and_the_model_never_share_an_optimiser(recipe):
         models, critics = ({id(p) for p in side.parameters() if p.requires_grad} for side in (system.model, stage.objective))
         assert not models & critics and set().union(*held) == models | critics
         assert all(not (one & models and one & critics) for one in held)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_encoder_of_every_recipe_can_run_ahead_or_says_why_not(recipe):
+    system, feed = made("real", recipe, condition=True, **ARGUMENTS.get(recipe, {}))
+    settings = Settings(epochs=1, batch=32, validations=1, compile=False, precision="32", encoder_steps=2)
+    if recipe == "autoencoder":
+        with pytest.raises(InputError, match="encoder_steps: the code of this recipe has no density"):
+            fit(system, feed, settings)
+        return
+    first = [v for v in fit(system, feed, settings).validations if v.stage == 0]
+    alone = Settings(epochs=1).steps(feed.train.steps())
+    assert alone is not None and first[-1].step > alone * system.stages[0].share / sum(stage.share for stage in system.stages)
