@@ -30,12 +30,12 @@ from vaekit.tasks import predict
 from vaekit.training import Settings, fit
 
 _DRAWS, _HELD = 10, 10_000
-_TRAINING = {"batch": 200, "rate": 1e-3, "average": 0.999, "validations": 10}
+_TRAINING = {"batch": 100, "rate": 1e-3, "average": 0.999, "validations": 10}
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "m1": {"latent": 50, "network": "mlp", "hidden": [500, 500], **_TRAINING},
     "m2": {
         # Ten decodings a row: the decoder is what must be cheap. A row is told apart once, so that there a convolution can be paid for.
-        "latent": 50, "network": "mlp", "hidden": [500, 500], "alpha": 0.1, "labelled": 0.1,
+        "latent": 50, "network": "mlp", "hidden": [500, 500], "alpha": 20.0, "labelled": 0.1,
         "classifier": {"network": "convolution", "channels": [16, 32, 64], "hidden": [128], "dropout": 0.2}, **_TRAINING,
     },
     "m1_m2": {
