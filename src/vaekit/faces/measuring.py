@@ -5,7 +5,7 @@ what the rate costs, and what its codes tell less of the labels is what the prio
 """
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from inspect import signature
 from math import ceil
@@ -30,6 +30,7 @@ from vaekit.operations.store import write_json
 from vaekit.tasks.walk import has_density
 from vaekit.training import History, Settings
 from vaekit.training import fit as run_training
+from vaekit.training.progress import Validation
 
 __all__ = ["measured", "reported", "tried"]
 
@@ -172,8 +173,9 @@ def _baseline(fitted: Trained, parts: Parts, tell: Progress) -> tuple[System | N
     history = run_training(plain, parts.feed(system.modality, settings), settings, hooks=[watch])
     plain.model.to("cpu")
     took, whole = history.validations[-1].epoch, fitted.history.validations
-    short = f" of the model's {whole[-1].epoch:.0f}" if whole and round(took) < round(whole[-1].epoch) else ""
-    return plain, f"{_PLAIN} with the same networks, latent, settings and seed, {took:.0f} epochs{short}"
+    short = f" of the model's {_epochs(whole):.0f}" if whole and round(took) < round(_epochs(whole)) else ""
+    latent = "latent, " if "latent" in _arguments(system) else ""
+    return plain, f"{_PLAIN} with the same networks, {latent}settings and seed, {took:.0f} epochs{short}"
 
 
 def _settings(fitted: Trained) -> Settings:
@@ -184,8 +186,13 @@ def _settings(fitted: Trained) -> Settings:
         return given.model_copy(update={"device": "auto", "devices": 1, "encoder_steps": 0})
     share = min(_SECONDS / max(seen[-1].seconds, 1.0), 1.0)
     # A run that stopped early chose its epochs by its own bound: the baseline is given as many, not the same rule.
-    epochs = max(round(share * seen[-1].epoch), 1)
+    epochs = max(round(share * _epochs(seen)), 1)
     return given.model_copy(update={"epochs": epochs, "minutes": None, "patience": 0, "encoder_steps": 0, "device": "auto", "devices": 1})
+
+
+def _epochs(seen: Sequence[Validation]) -> float:
+    """Passes over the rows, of all stages together."""
+    return sum(max(v.epoch for v in seen if v.stage == stage) for stage in {v.stage for v in seen})
 
 
 def _arguments(system: System) -> dict[str, Any]:

@@ -39,7 +39,7 @@ _SIDE_BY_SIDE, _ROWS = 8, 8
 
 def vq_vae(
     modality: Modality, latent: Count | None = None, codes: Several | None = None, width: Count = 16, codebook: Learning = "ema",
-    commitment: NonNegativeWeight = 0.25, prior_width: Count = 128, prior_layers: Count = 3, share: Part = 0.4, likelihood: Any = "auto",
+    commitment: NonNegativeWeight = 0.25, prior_width: Count = 128, prior_layers: Count = 2, share: Part = 0.4, likelihood: Any = "auto",
     reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
 ) -> System:
     """The VQ-VAE: -log p(x|e_k) + commitment |h - sg(e_k)|^2, where e_k is the nearest vector of a codebook; then -log p(k).
@@ -69,7 +69,7 @@ def vq_vae(
 
 def fsq_vae(
     modality: Modality, latent: Count | None = None, levels: tuple[Several, ...] = (5, 5, 5), prior_width: Count = 128,
-    prior_layers: Count = 3, share: Part = 0.4, likelihood: Any = "auto", reader: nn.Module | None = None,
+    prior_layers: Count = 2, share: Part = 0.4, likelihood: Any = "auto", reader: nn.Module | None = None,
     writer: nn.Module | None = None, **network: Any,
 ) -> System:
     """The VAE with finite scalar quantisation: -log p(x|z), where each number of z is rounded to a few levels; then -log p(k).
@@ -95,7 +95,7 @@ def fsq_vae(
 def gumbel_vae(
     modality: Modality, latent: Count | None = None, codes: Several | None = None,
     temperature: PositiveWeight | None = None, hard: bool = False, beta: NonNegativeWeight = 1.0, prior_width: Count = 128,
-    prior_layers: Count = 3, share: Part = 0.4, likelihood: Any = "auto", reader: nn.Module | None = None,
+    prior_layers: Count = 2, share: Part = 0.4, likelihood: Any = "auto", reader: nn.Module | None = None,
     writer: nn.Module | None = None, **network: Any,
 ) -> System:
     """The VAE with categorical latents: -log p(x|z) + beta KL(q(z|x) || uniform), with draws relaxed while training; then -log p(k).

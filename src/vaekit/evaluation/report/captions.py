@@ -1,9 +1,9 @@
 """What one should see in each picture of the report, in plain words."""
 
 __all__ = [
-    "AGGREGATE", "ANNEALED", "BY_CLASS", "COLUMNS", "CORRELATIONS", "CRITIC", "EFFECTS", "FEW", "INTERPOLATION", "ISLANDS", "LEVELS",
-    "LIKELIHOOD", "MAP", "MEASURED_SAMPLES", "NEAREST", "PLANE", "RATES", "RECONSTRUCTIONS", "SAMPLES", "TOGETHER", "TOLD", "TRAINING",
-    "TRAVERSALS",
+    "AGGREGATE", "ANNEALED", "BY_CLASS", "CODES", "COLUMNS", "CORRELATIONS", "CRITIC", "EFFECTS", "FEW", "INTERPOLATION", "ISLANDS",
+    "LEVELS", "LIKELIHOOD", "MAP", "MEASURED_SAMPLES", "NEAREST", "PLANE", "RATES", "RECONSTRUCTIONS", "SAMPLES", "TOGETHER", "TOLD",
+    "TRAINING", "TRAVERSALS",
 ]
 
 TRAINING = (
@@ -47,6 +47,10 @@ LEVELS = (
     "What each latent carries, given those that are decided before it. One at zero is unused: what it decides is decided "
     "by the others. Where there are pictures, the top ones of each image are kept and the rest is drawn anew: "
     "the more is kept, the more of the image should stay."
+)
+CODES = (
+    "How often held-out rows have each code, most frequent first; the line is where all would be if they were used alike, and codes at "
+    "zero say nothing. Below, what the code at each position tells of a row; the line is the most that one code can say."
 )
 RATES = "What each latent dimension carries, largest first. Dimensions at zero are unused: they cost nothing and say nothing."
 AGGREGATE = (

@@ -107,6 +107,8 @@ def headlines(metrics: Mapping[str, Any]) -> list[Headline]:
         beside = f"the plain autoencoder reaches {number(plain[name]['value'])}" if name in plain else _ARROWS[rebuilt["better"]]
         found.append(_headline(rebuilt, beside))
     active = latent.get("active units by KL") or latent.get("active units by variance")
+    if "codes used" in latent:
+        found.append(_headline(latent["codes used"], "codes that no row has do no harm; a model that uses a few has collapsed"))
     if active:
         found.append(_headline(active, "unused dimensions do no harm; a model that uses none has collapsed"))
     if "linear probe" in representation:

@@ -1,5 +1,6 @@
 """The pictures of the report in the order they are read; what does not arise for a model has no section."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ _CRITIC: dict[str, tuple[dict[str, tuple[str, str]], str]] = {
     ),
     "The two sides": ({"critic": ("train", r"opponent"), "what it judges": ("train", r"adversary")}, "nats a row"),
 }
+
+# Positions of a latent of codes that bars can show.
+_PLACES = 256
 
 _Line = tuple[list[float], list[float]]
 
@@ -93,7 +97,7 @@ def sections(metrics: Mapping[str, Any], gallery: Gallery, history: Mapping[str,
     seen = history.get("validations") or []
     made = [
         _training(seen), _critic(seen), _levels(metrics["latent"].get("levels") or [], seen, gallery),
-        *_images(gallery, known), _map(gallery), _plane(gallery), _rates(known, order),
+        *_images(gallery, known), _map(gallery), _plane(gallery), _rates(known, order), _codes(metrics["latent"].get("dimensions") or {}),
         _aggregate(gallery, order[:_MARGINS]), _told(metrics.get("labels")), *_table(gallery),
     ]
     return [section for section in made if section is not None]
@@ -242,6 +246,19 @@ def _rates(rates: list[float], order: list[int]) -> Section | None:
     svg = drawing.bars([f"z{d}" for d in first], [max(rates[d], 0.0) for d in first], "KL, nats a row")
     part = f" The first {_BARS} of {len(order)} are shown." if len(order) > _BARS else ""
     return Section("Rate by dimension", captions.RATES + part, (Picture("KL of each latent dimension", svg),))
+
+
+def _codes(measured: Mapping[str, Any]) -> Section | None:
+    shares, told = measured.get("shares"), measured.get("information")
+    if not shares or not told:
+        return None
+    equal = 100 / len(shares)
+    used = drawing.bars([str(i + 1) for i in range(len(shares))], [100 * share for share in shares], "% of all codes", equal)
+    pictures = [Picture(f"share of each of {len(shares)} codes, largest first, with a line at an equal share", used)]
+    if len(told) <= _PLACES:
+        by_place = drawing.bars([str(i + 1) for i in range(len(told))], told, "nats a row", math.log(len(shares)))
+        pictures.append(Picture("information at each position, with a line at the most that a code can say", by_place))
+    return Section("Codes", captions.CODES, tuple(pictures))
 
 
 def _aggregate(gallery: Gallery, order: list[int]) -> Section | None:
