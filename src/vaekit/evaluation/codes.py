@@ -35,7 +35,6 @@ class CodeUse:
         rate: mean of -log p(k) + log q(k|x) a row, nats.
         prior: mean of -log p(k) a code, nats.
         use: how much worse a row is explained by another row's codes, nats.
-        learned: whether the prior knows more than that there are K codes.
         rows: how many rows.
         seed: of the draws.
     """
@@ -45,7 +44,6 @@ class CodeUse:
     rate: float
     prior: float
     use: float
-    learned: bool
     rows: int
     seed: int
 
@@ -86,7 +84,7 @@ class CodeUse:
         over = f"over the {self.width} codes of each row"
         swapped = "distortion under another row's codes less that under its own"
         entropies = f"entropy of the shares of the codes {over}; {log(k) / bit:.2f} if all were used alike"
-        prior = "mean of -log2 p(k|c)" if self.learned else "all codes equally probable: the prior has not been learned"
+        prior = f"mean of -log2 p(k|c) {over}; {log(k) / bit:.2f} where all codes are equally probable"
         return [
             figure("codes used", self.used, f"of {k}", "higher", f"codes that some row has, {over}", n, seed),
             figure("perplexity of the codes", self.perplexity, "codes", "higher", f"exp of the entropy, {over}", n, seed),
@@ -135,7 +133,7 @@ class _Read:
         self.z: list[Tensor] = []
         self.rows, self.rate, self.prior, self.explained, self.left = 0, 0.0, 0.0, 0.0, 0.0
         self.marginal, self.own = torch.zeros(()), torch.zeros(())
-        self.codes, self.learned = torch.zeros(()), False
+        self.codes = torch.zeros(())
 
     def add(self, trace: Trace, z: Tensor) -> None:
         """Take in a walk."""
@@ -154,13 +152,13 @@ class _Read:
 
     def found(self, seed: int) -> CodeUse:
         """What the sums come to."""
-        n, (length, size) = self.rows, self.marginal.shape
+        n, length = self.rows, len(self.marginal)
         mean = self.marginal / n
         information = -torch.xlogy(mean, mean).sum(1) - self.own / n
         prior = self.prior / (n * length)
         return CodeUse(
             shares=(self.codes / self.codes.sum()).numpy(), information=information.clamp(min=0).numpy(), rate=self.rate / n, prior=prior,
-            use=(self.explained - self.left) / n, learned=abs(prior - log(size)) > 1e-4, rows=n, seed=seed,
+            use=(self.explained - self.left) / n, rows=n, seed=seed,
         )
 
 
