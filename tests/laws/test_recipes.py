@@ -39,7 +39,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 # Nats: categories whose first stage has left them all but uniform have a prior that can only lose by the noise of its steps.
 CHANCE = {"gumbel_vae": 0.05}
 CONDITIONED = {"cvae"}
-PAIRS = [(recipe, data, condition) for recipe, data in product(RECIPES, DATA) for condition in (False, True)[recipe in CONDITIONED :]]
+# Every recipe on every kind of data; told a condition on every other one, so that each recipe and each kind is met both ways.
+PAIRS = [(recipe, data, recipe in CONDITIONED or (i + j) % 2 == 1) for i, recipe in enumerate(RECIPES) for j, data in enumerate(DATA)]
 SOME = ("real", "gaps", "dynamic", "convolved")
 
 
@@ -89,7 +90,7 @@ def test_a_few_steps_lower_what_the_stage_watches(recipe, data, condition):
     assert system.modality.to_raw(made_up).shape == (32, *system.modality.raw_event)
 
 
-@pytest.mark.parametrize(("recipe", "data"), list(product(RECIPES, SOME)))
+@pytest.mark.parametrize(("recipe", "data"), list(product(RECIPES, ("gaps", "convolved"))))
 def test_saved_and_loaded_gives_the_same_numbers(recipe, data, tmp_path):
     system, feed = system_of(recipe, data, condition=True)
     trained(system, feed, epochs=1)
@@ -121,9 +122,9 @@ def test_where_nothing_is_added_a_recipe_is_the_vae_to_the_bit(recipe, nothing):
 @pytest.mark.parametrize(
     ("recipe", "data"),
     [
-        ("vae", "real"), ("vae", "convolved"), ("iwae", "gaps"), ("iwae", "dynamic"), ("annealed_vae", "counts"), ("beta_tc_vae", "grey"),
+        ("vae", "real"), ("vae", "convolved"), ("iwae", "gaps"), ("annealed_vae", "counts"), ("beta_tc_vae", "grey"),
         ("info_vae", "real"), ("vae_gan", "gaps"), ("aae", "codes"), ("flow_vae", "real"),
-        ("flow_prior_vae", "real"), ("ladder_vae", "gaps"), ("ladder_vae", "convolved"), ("m1", "real"), ("m2", "gaps"),
+        ("flow_prior_vae", "real"), ("ladder_vae", "convolved"), ("m2", "gaps"),
         ("m1_m2", "convolved"), ("sphere_vae", "real"), ("vq_vae", "real"), ("gumbel_vae", "real"),
     ],
 )
