@@ -19,7 +19,8 @@ quickstart: $(VENV)/.installed
 	$(BIN)/vae fit digits --run runs/quickstart --replace --epochs 150
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2
+	# A process for each core, with one thread each: two that have two threads wait for one another.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check src tests benchmarks

@@ -17,13 +17,16 @@ from vaekit.data import open_writer
 from vaekit.faces.cli.answer import Answer, Stopped
 from vaekit.faces.cli.fitting import OPTIONS, folder_of
 from vaekit.faces.cli.results import beside, place_of, writing_rows
-from vaekit.faces.cli.using import PARTS, chunks_of, place_of_numbers, written
+from vaekit.faces.cli.using import chunks_of, place_of_numbers, written
 from vaekit.faces.cli.values import assigned
 from vaekit.faces.ensembles import Ensemble, ensemble, load
 from vaekit.faces.progress import Lines, on_terminal
 from vaekit.operations.store import write_json
 
 __all__ = ["encode", "evaluate", "fit", "reconstruct", "score"]
+
+# Codes of different members have nothing to do with one another.
+_PARTS = ("mean", "spread", "sample")
 
 
 def fit(
@@ -127,7 +130,7 @@ def encode(run: Path, data: str, out: Path, values: str, condition: list[str], s
         run: folder of an ensemble.
         data: rows to encode.
         out: where to write.
-        values: any of mean, spread and sample, with commas between.
+        values: any of mean, spread and sample, with commas between; empty = mean.
         condition: `NAME=VALUE` texts, or a file.
         seed: of the sample.
 
@@ -135,9 +138,9 @@ def encode(run: Path, data: str, out: Path, values: str, condition: list[str], s
         InputError: where another value is asked for.
     """
     began, made = time.monotonic(), _opened(run)
-    wanted = values.split(",")
-    if not set(wanted) <= set(PARTS) or len(set(wanted)) < len(wanted):
-        raise InputError(f"--values {values!r} must be any of {', '.join(PARTS)}, with commas between")
+    wanted = (values or "mean").split(",")
+    if not set(wanted) <= set(_PARTS) or len(set(wanted)) < len(wanted):
+        raise InputError(f"--values {values!r} must be any of {', '.join(_PARTS)}, with commas between")
     first = made.members[0]
     place, width, rows = place_of_numbers(first, out), tasks.walk.layout(first.system).width, 0
     numbered = range(1, len(made.members) + 1)
