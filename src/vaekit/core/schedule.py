@@ -46,7 +46,8 @@ class Constant(_Checked):
 
     def __call__(self, progress: Tensor) -> Tensor:
         """The weight, shape ()."""
-        return torch.full_like(progress, self.value)
+        # Not a constant to a compiler: a loss times a known one would be folded into its own detached reading, and lose its gradient.
+        return progress * 0 + self.value
 
 
 @dataclass(frozen=True)
