@@ -47,16 +47,22 @@ def of_recipe(recipe: str, data: Records) -> System:
 
 def ours(system: System, rows: dict[str, Tensor], size: int) -> Callable[[], None]:
     """A step of the recipe, as the loop takes it."""
+    system.stages[0].prepare(system.model)
     step = Step(system.model, system.stages[0].objective)
     optimisation = Optimisation(step, Settings(batch=size))
     batch = system.modality.batch({name: values[:size] for name, values in rows.items()})
 
     def take() -> None:
-        loss, opponent, _, _ = step(batch)
+        loss, opponent, _, observed = step(batch)
         total = loss if opponent is None else loss + opponent
         total.backward()
         optimisation.step(0.5, optimisation.norm())
+        for name, learner in step.learners.items():
+            learner.after_step(observed[name])
 
+    with torch.no_grad():
+        for learner in step.learners.values():
+            learner.start(step.walk(batch))
     return take
 
 
@@ -74,7 +80,12 @@ def by_hand(recipe: str, system: System, rows: dict[str, Tensor], size: int) -> 
     if recipe == "vae_gan":
         above = nn.Sequential(nn.Linear(_HIDDEN, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1))
         critic = (nn.Sequential(nn.Linear(pixels, _HIDDEN), nn.SiLU()), above)
-    parts = Layers(layers(pixels, _HIDDEN, 2 * _LATENT), layers(_LATENT, _HIDDEN, pixels), critic, _ROWS)
+    made, read, book = 2 * _LATENT, _LATENT, None
+    if recipe == "vq_vae":
+        made = read = _LATENT * _defaults(recipe)["width"]
+        own = system.model.posterior.family.book
+        book = (own.vectors.detach().clone(), torch.full((own.size,), size * _LATENT / own.size))
+    parts = Layers(layers(pixels, _HIDDEN, made), layers(read, _HIDDEN, pixels), critic, _ROWS, book)
     sides = [[*parts.encoder.parameters(), *parts.decoder.parameters()], [p for part in critic or () for p in part.parameters()]]
     optimisers = [torch.optim.AdamW(side, lr=1e-3, weight_decay=0.0, fused=True) for side in sides if side]
     x = system.modality.batch({name: values[:size] for name, values in rows.items()}).x

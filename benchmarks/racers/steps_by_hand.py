@@ -25,12 +25,14 @@ class Layers:
         decoder: from latents to logits `(B, 784)`.
         critic: from rows to features, and from features to a logit `(B, 1)`; None = there is none.
         population: training rows.
+        book: vectors `(K, width)` and how many rows each has, `(K,)`; None = there is none.
     """
 
     encoder: nn.Module
     decoder: nn.Module
     critic: tuple[nn.Module, nn.Module] | None
     population: int
+    book: tuple[Tensor, Tensor] | None = None
 
 
 def _encoded(layers: Layers, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -96,4 +98,27 @@ def vae_gan(layers: Layers, x: Tensor, arguments: dict[str, Any]) -> Tensor:
     return loss + softplus(-real).mean() + softplus(false).mean() + 0.5 * arguments["penalty"] * x.shape[-1] * slope.mean()
 
 
-BY_HAND: dict[str, Callable[[Layers, Tensor, dict[str, Any]], Tensor]] = {"beta_tc_vae": beta_tc_vae, "vae_gan": vae_gan}
+def vq_vae(layers: Layers, x: Tensor, arguments: dict[str, Any]) -> Tensor:
+    """Distortion + commitment, with vectors that follow what is encoded as moving means."""
+    assert layers.book is not None
+    vectors, counts = layers.book
+    h = layers.encoder(x).reshape(len(x), -1, vectors.shape[1])
+    with torch.no_grad():
+        flat = h.flatten(0, 1)
+        codes = (0.5 * vectors.square().sum(-1) - flat @ vectors.T).argmin(-1)
+        value = vectors[codes].reshape(h.shape)
+    z = h + (value - h).detach()
+    loss = _distortion(layers.decoder(z.flatten(1)), x) + arguments["commitment"] * (h - value).square().sum((1, 2))
+    with torch.no_grad():
+        found = torch.zeros(len(counts), 1 + vectors.shape[1]).index_add(0, codes, torch.cat([torch.ones(len(flat), 1), flat], -1))
+        totals = (vectors * counts.unsqueeze(-1)).lerp_(found[:, 1:], 0.05)
+        counts.lerp_(found[:, 0], 0.05)
+        vectors.copy_(totals / counts.clamp(min=1e-9).unsqueeze(-1))
+        dead = counts < 0.05 * counts.mean()
+        if bool(dead.any()):
+            taken = torch.randint(len(flat), (int(dead.sum()),))
+            vectors[dead], counts[dead] = flat[taken], counts.mean()
+    return loss.mean()
+
+
+BY_HAND: dict[str, Callable[[Layers, Tensor, dict[str, Any]], Tensor]] = {"beta_tc_vae": beta_tc_vae, "vae_gan": vae_gan, "vq_vae": vq_vae}

@@ -24,12 +24,21 @@ def test_both_sides_have_the_same_loss(recipe):
     encoder, decoder = (nn.Sequential(part.network.layers, part.head) for part in (model.posterior, model.likelihood))
     # The recipe's encoder sees pixels brought to about one; by hand, they are given so.
     embedding = model.posterior.network.embedding
-    layers = Layers(nn.Sequential(_Embedded(embedding), encoder), decoder, critic, system.modality.rows)
+    book = None
+    if recipe == "vq_vae":
+        own = model.posterior.family.book
+        book = (own.vectors.clone(), own.counts.clone())
+    layers = Layers(nn.Sequential(_Embedded(embedding), encoder), decoder, critic, system.modality.rows, book)
     torch.manual_seed(1)
-    loss, opponent, _, _ = Step(model, objective)(batch)
+    loss, opponent, _, observed = Step(model.train(), objective)(batch)
     torch.manual_seed(1)
     found = BY_HAND[recipe](layers, batch.x.flatten(1), asked)
     torch.testing.assert_close(found, loss if opponent is None else loss + opponent, rtol=1e-4, atol=1e-3)
+    if book is not None:
+        own.after_step(next(iter(observed.values())))
+        used = own.counts > 0.05 * own.counts.mean()
+        # A code that is not used goes elsewhere on each side.
+        torch.testing.assert_close(book[0][used], own.vectors[used], rtol=1e-4, atol=1e-4)
 
 
 class _Embedded(nn.Module):
