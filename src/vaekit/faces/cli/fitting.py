@@ -7,7 +7,7 @@
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.progress import Lines, on_terminal, working
 from vaekit.training.progress import Hook
 
-__all__ = ["OPTIONS", "evaluate", "fit", "folder_of", "resume"]
+__all__ = ["OPTIONS", "asked", "evaluate", "fit", "folder_of", "resume"]
 
 _REPORT = "report.html"
 # Keys of `--set` that would reach the Python face beside the option of the same name.
@@ -49,12 +49,7 @@ def fit(
         InputError: where data or an argument is wrong.
         Stopped: where a person stopped it.
     """
-    if data is None:
-        raise InputError("give DATA: a file, a folder of images, or a known data set such as digits")
-    arguments = assigned(options, OPTIONS)
-    twice = next((name for name in settings if name in arguments), None)
-    if twice:
-        raise InputError(f"--{twice} and --set {twice}=... say the same thing; give one of the two")
+    data, arguments = asked(data, options, settings, OPTIONS)
     if report and arguments.get("test") == 0:
         raise InputError("test must be above 0 for a report, which is measured on rows held out, not 0: give a share, or --no-report")
     folder = run or folder_of(data, recipe)
@@ -67,6 +62,27 @@ def fit(
         )
 
     return _done(work, folder, report, quiet)
+
+
+def asked(data: str | None, options: Sequence[str], settings: Mapping[str, Any], taken: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """What training is asked for: the data, and the arguments of `--set`.
+
+    Arguments:
+        data: what to learn from, where it was given.
+        options: `key=value` texts.
+        settings: those that were given as options of their own.
+        taken: keys that have an option of their own.
+
+    Raises:
+        InputError: where there is no data, or something is said twice.
+    """
+    if data is None:
+        raise InputError("give DATA: a file, a folder of images, or a known data set such as digits")
+    arguments = assigned(options, taken)
+    twice = next((name for name in settings if name in arguments), None)
+    if twice:
+        raise InputError(f"--{twice} and --set {twice}=... say the same thing; give one of the two")
+    return data, arguments
 
 
 def resume(

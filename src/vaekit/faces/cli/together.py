@@ -15,10 +15,9 @@ from vaekit import tasks
 from vaekit.core.errors import InputError
 from vaekit.data import open_writer
 from vaekit.faces.cli.answer import Answer, Stopped
-from vaekit.faces.cli.fitting import OPTIONS, folder_of
+from vaekit.faces.cli.fitting import OPTIONS, asked, folder_of
 from vaekit.faces.cli.results import beside, place_of, writing_rows
 from vaekit.faces.cli.using import chunks_of, place_of_numbers, written
-from vaekit.faces.cli.values import assigned
 from vaekit.faces.ensembles import Ensemble, ensemble, load
 from vaekit.faces.progress import Lines, on_terminal
 from vaekit.operations.store import write_json
@@ -52,12 +51,7 @@ def fit(
         InputError: where data or an argument is wrong.
         Stopped: where a person stopped it.
     """
-    if data is None:
-        raise InputError("give DATA: a file, a folder of images, or a known data set such as digits")
-    arguments = assigned(options, (*OPTIONS, "members"))
-    twice = next((name for name in settings if name in arguments), None)
-    if twice:
-        raise InputError(f"--{twice} and --set {twice}=... say the same thing; give one of the two")
+    data, arguments = asked(data, options, settings, (*OPTIONS, "members"))
     folder, told = run or folder_of(data, f"{recipe}-ensemble"), condition[0] if len(condition) == 1 else condition or None
     watched, began = on_terminal() and not quiet, time.monotonic()
     try:
