@@ -14,6 +14,7 @@ from vaekit.core.dispatch import centre, from_noise, stop, temper
 from vaekit.core.errors import InputError
 from vaekit.parts.posteriors import Point
 from vaekit.parts.priors import Vamp
+from vaekit.training import Settings, fit
 
 
 def vamp(data: str = "real", condition: bool = False, pseudo_inputs: int = 4):
@@ -61,6 +62,26 @@ def test_pseudo_inputs_learn_and_the_rate_is_the_draws_own():
     torch.testing.assert_close(trace.kl(), site.posterior.log_prob(site.z) - site.prior.log_prob(site.z))
     trace.kl().mean().backward()
     assert system.model.prior.pseudo_inputs.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize(("data", "pseudo_inputs"), [("real", 4), ("convolved", 4), ("real", 70)])
+def test_it_begins_as_rows_of_the_data(data, pseudo_inputs):
+    system, feed = vamp(data, pseudo_inputs=pseudo_inputs)
+    batch, prior = held_out(feed), system.model.prior
+    with torch.no_grad():
+        prior.start(system.model(batch, from_posterior(1)))
+        rows = system.model.posterior.network.embed(*batch.evidence[:2])[0]
+    wanted = rows[torch.arange(pseudo_inputs) % len(rows)]
+    away = (prior.pseudo_inputs.detach()[:, 0] - wanted).flatten()
+    assert 0 < float(away.abs().max()) < 0.6 and abs(float(away.std()) - 0.1) < 0.05
+    assert len(torch.unique(prior.pseudo_inputs, dim=0)) == pseudo_inputs
+
+
+def test_training_begins_with_it():
+    system, feed = vamp()
+    before = system.model.prior.pseudo_inputs.detach().clone()
+    fit(system, feed, Settings(epochs=1, rate=1e-9, average=0.0))
+    assert float((system.model.prior.pseudo_inputs.detach() - before).abs().max()) > 0.1
 
 
 def test_a_copy_asks_its_own_posterior():

@@ -1,7 +1,8 @@
 r"""p(z|c) = (1/K) sum_k q(z|u_k, c): a mixture of the posteriors of K learned pseudo-inputs u.
 
-The prior that maximises the bound is the aggregate posterior; this one is its shape with K rows in place of all. A walk costs K rows of
-the encoder more, and with a condition K for each row.
+The prior that maximises the bound is the aggregate posterior; this one is its shape with K rows in place of all. It begins as that: the
+pseudo-inputs are rows of the data, which the first batch gives, and noise that tells apart those that a small batch gives twice.
+A walk costs K rows of the encoder more, and with a condition K for each row.
 (Tomczak, Welling 2018, arXiv:1705.07120)
 """
 
@@ -15,12 +16,17 @@ from vaekit.core.borrowed import Borrowed
 from vaekit.core.conditional import Conditional, Neural
 from vaekit.core.declared import Count, conform
 from vaekit.core.errors import InputError
+from vaekit.core.learned import Begins
+from vaekit.core.trace import Trace
 from vaekit.parts.distributions import NormalMixture
 
 __all__ = ["Vamp"]
 
 
-class Vamp(Conditional):
+_NOISE = 0.1
+
+
+class Vamp(Conditional, Begins):
     """The variational mixture of posteriors.
 
     Arguments:
@@ -49,6 +55,13 @@ class Vamp(Conditional):
         # (K, B, *event) -> (1, B, K, *event): the components are the last of the batch's axes.
         location, scale = (values.movedim(0, 1).unsqueeze(0) for values in (found.base_dist.loc, found.base_dist.scale))
         return NormalMixture(location, scale)
+
+    def start(self, trace: Trace) -> None:
+        """Take the rows of the first batch, in turn, as pseudo-inputs."""
+        x, observed, _ = trace.batch.evidence
+        rows = self.posterior.module.network.embed(x, observed)[0]  # type: ignore[operator, union-attr]
+        inputs = self.pseudo_inputs[:, 0]
+        inputs.copy_(rows[torch.arange(len(inputs), device=rows.device) % len(rows)] + _NOISE * torch.randn_like(inputs))
 
     def _repeated(self, rows: int) -> Tensor:
         """Each pseudo-input for each row's condition, `(K, rows, *embedded)`."""
