@@ -19,7 +19,7 @@ from vaekit.recipes import RECIPES
 from vaekit.training import Settings, fit
 
 BOOK = Book(RECIPES, MODALITIES)
-SECTIONS = {"verdict", "likelihood", "reconstruction", "latent", "representation", "labels", "samples", "baseline", "protocol"}
+SECTIONS = {"verdict", "likelihood", "reconstruction", "latent", "prior", "representation", "labels", "samples", "baseline", "protocol"}
 
 
 class _Feed:
@@ -28,7 +28,7 @@ class _Feed:
 
 
 def figures(found: dict) -> list[dict]:
-    parts = [found[n] for n in ("likelihood", "reconstruction", "latent", "representation", "samples")]
+    parts = [found[n] for n in ("likelihood", "reconstruction", "latent", "prior", "representation", "samples")]
     return [f for part in parts if part for f in part["figures"]]
 
 

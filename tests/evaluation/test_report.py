@@ -73,6 +73,7 @@ def cases():
         "plane": reported(IMAGES, labels=LABELS, latent=2, baseline=True),
         "autoencoder": reported(IMAGES, recipe="autoencoder", latent=3),
         "conditional": reported(IMAGES, labels=LABELS, condition="label", latent=3),
+        "learned": reported(IMAGES, labels=LABELS, recipe="vamp_vae", latent=3, pseudo_inputs=20),
         "table": reported(TABLE, latent=3),
         "tiny": reported(TABLE[:20], latent=1),
         "ladder": reported(IMAGES, recipe="ladder_vae", latent=2, levels=3),
@@ -82,7 +83,8 @@ def cases():
 
 
 ALWAYS, END = ["Training"], ["Every figure", "Protocol"]
-LATENT = ["Rate by dimension", "Aggregate posterior and prior"]
+FIT = ["The prior's fit", "Aggregate posterior and prior"]
+LATENT = ["Rate by dimension", *FIT]
 ROWS = ["Columns, real and drawn", "Correlations", "A few rows", "What each dimension does"]
 DRAWN = ["Reconstructions", "Samples", "Nearest training images", "Interpolation", "Traversals", "Map of the latent space"]
 
@@ -91,6 +93,7 @@ DRAWN = ["Reconstructions", "Samples", "Nearest training images", "Interpolation
     ("plane", [*DRAWN, "The decoded plane", *LATENT]),
     ("autoencoder", ["Reconstructions", "Interpolation", "Map of the latent space"]),
     ("conditional", [*DRAWN, *LATENT]),
+    ("learned", [*DRAWN, *FIT]),
     ("table", ["Map of the latent space", *LATENT, *ROWS]),
     ("ladder", ["Rate by latent", *DRAWN, *LATENT]),
     ("critic", ["The critic", "Map of the latent space", *LATENT, *ROWS]),
@@ -100,7 +103,7 @@ def test_a_page_has_the_sections_that_arise_and_no_other(cases, case, headings):
     assert Reader(cases[case][1]).headings == [*ALWAYS, *headings, *END]
 
 
-@pytest.mark.parametrize("case", ["plane", "autoencoder", "conditional", "table", "tiny", "ladder"])
+@pytest.mark.parametrize("case", ["plane", "autoencoder", "conditional", "learned", "table", "tiny", "ladder"])
 def test_a_page_is_whole_and_stands_alone(cases, case):
     metrics, text, _ = cases[case]
     seen = Reader(text)
@@ -112,11 +115,11 @@ def test_a_page_is_whole_and_stands_alone(cases, case):
     assert json.loads(json.dumps(metrics)) == metrics
 
 
-@pytest.mark.parametrize("case", ["plane", "autoencoder", "conditional", "table", "tiny", "ladder"])
+@pytest.mark.parametrize("case", ["plane", "autoencoder", "conditional", "learned", "table", "tiny", "ladder"])
 def test_every_figure_stands_on_the_page_with_its_protocol(cases, case):
     metrics, text, _ = cases[case]
     flat = re.sub(r"\s+", " ", Reader(text).text).replace(" ", "")
-    for name in ("likelihood", "reconstruction", "latent", "representation", "samples"):
+    for name in ("likelihood", "reconstruction", "latent", "prior", "representation", "samples"):
         for figure in (metrics[name] or {"figures": []})["figures"]:
             if figure["value"] is not None:
                 assert number(figure["value"], figure["unit"]).replace(" ", "") in flat, figure["name"]
@@ -196,12 +199,36 @@ def test_charts_are_xml_in_the_colours_of_the_page():
         drawing.bars(["z1"], [0.5], "nats"),
         drawing.scatter(np.zeros((3, 2)), np.array([0, 1, -1]), ("a", "b"), ("x", "y")),
         drawing.scatter(np.ones((2, 2)), None, (), ("x", "y")),
+        drawing.overlap({"a": np.eye(4)[:, :2], "b": np.ones((4, 2))}, ("x", "y")),
+        drawing.overlap({"a": np.eye(4)[:, :2], "b": np.ones((4, 2))}, ("x", "y"), [np.array([0, 0, 1, 10])] * 2, tuple("abcdefghijk")),
         drawing.histogram("h", np.arange(30.0), np.ones(30), ("a", "b")),
         drawing.heat("m", np.eye(3), ("a", "b", "c"), ("d", "e", "f"), 1.0, True),
     ]
     for chart in charts:
         root = ElementTree.fromstring(chart)
         assert root.get("viewBox") and "var(--ink)" in chart and not re.search(r"#0[14-9a]0", chart)
+
+
+def test_lines_of_an_overlap_are_passed_by_half_and_nine_tenths_of_the_first_cloud():
+    points = np.random.default_rng(0).normal(size=(400, 2)) * [1, 5]
+    x, y, density, levels = drawing._density(points, points)
+    column, row = (np.searchsorted(grid, points[:, i]).clip(0, 89) for i, grid in enumerate((x, y)))
+    np.testing.assert_allclose([(density[row, column] > level).mean() for level in levels], [0.9, 0.5], atol=0.03)
+
+
+def test_the_priors_section_tells_the_figures_of_the_metrics(cases):
+    for case in ("conditional", "learned", "table", "tiny"):
+        metrics, text, _ = cases[case]
+        words = re.sub(r"\s+", " ", Reader(text).text)
+        prior = metrics["prior"]
+        told = {figure["name"]: figure for figure in prior["figures"]}
+        least, most = (told[f"KL of the aggregate posterior, at {end}"] for end in ("least", "most"))
+        above = f"at least {least['value']:.2f} ± {least['standard_error']:.2f} and at most {most['value']:.2f} nats"
+        assert f"Of the {prior['rate']:.2f} nats a row" in words and above in words
+        assert all(f"{prior['rate'] + other['more']:.2f}" in words for other in prior["others"])
+        assert ("Each colour, a class" in words) == (case == "conditional") == ("follow the condition" in words)
+        assert ("The pictures show the two dimensions" in words) == (case != "tiny")
+    assert cases["autoencoder"][0]["prior"] is None
 
 
 def test_columns_are_compared_by_the_kolmogorov_smirnov_distance():
@@ -261,6 +288,13 @@ LEVEL = [9, 5, 4, 3, 2.5, 2.2, 2.1, 2.05, 2.02, 2.0, 2.0, 2.0]
 def test_a_person_is_told_what_to_mind_and_nothing_else(metrics, losses, words):
     found = cautions(metrics, course(losses))
     assert (not found) if words is None else (len(found) == 1 and words in found[0])
+
+
+def test_coordinates_are_sorted_by_what_rows_differ_in_where_a_kl_has_none(cases):
+    metrics, _, gallery = cases["learned"]
+    dimensions = metrics["latent"]["dimensions"]
+    assert dimensions["kl"] == [None] * 3
+    assert gallery.moved.labels == tuple(f"z{d}" for d in np.argsort(dimensions["variance_of_means"])[::-1])
 
 
 @pytest.mark.parametrize("case", ["plane", "conditional"])

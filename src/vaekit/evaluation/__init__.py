@@ -10,6 +10,7 @@ from vaekit.evaluation.extractor import Extractor, digest_of
 from vaekit.evaluation.latent import Latents, measure_latents
 from vaekit.evaluation.likelihood import Likelihood, importance_nll
 from vaekit.evaluation.memorisation import Memorisation, memorisation
+from vaekit.evaluation.prior import PriorFit, measure_prior
 from vaekit.evaluation.reconstruction import measure_reconstruction
 from vaekit.evaluation.remedy import Tried
 from vaekit.evaluation.representation import measure_representation
@@ -20,7 +21,7 @@ from vaekit.evaluation.verdict import Verdict, verdict
 __all__ = [
     "digest_of", "disentanglement", "evaluate", "frechet_distance", "importance_nll", "kernel_distance", "measure_agreement",
     "measure_disentanglement",
-    "Annealing", "CodeUse", "Extractor", "Latents", "Likelihood", "Memorisation", "Tried", "Verdict", "annealed_nll", "between",
-    "label_set", "measure_codes", "measure_labels", "measure_latents", "measure_reconstruction",
+    "Annealing", "CodeUse", "Extractor", "Latents", "Likelihood", "Memorisation", "PriorFit", "Tried", "Verdict", "annealed_nll", "between",
+    "label_set", "measure_codes", "measure_labels", "measure_latents", "measure_prior", "measure_reconstruction",
     "measure_representation", "measure_samples", "measure_semisupervised", "memorisation", "needs_moving_latents", "verdict",
 ]

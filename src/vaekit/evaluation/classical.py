@@ -1,22 +1,25 @@
-"""The classical methods that a model is read with: probes, neighbours, clusters, components, forests and tests of two samples.
+"""The classical methods that a model is read with: probes, neighbours, clusters, mixtures, components, forests, tests of two samples.
 
 The one file of this room that imports scikit-learn, and only where it is used: importing it takes as long as importing all else.
 One thread each: these problems are small, and on a busy machine threads that wait for one another make them fifty times slower.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 __all__ = [
-    "cluster_scores", "forest", "linear_probe", "nearest_neighbours", "one_against_rest", "one_thread", "principal", "thresholds",
-    "told_apart",
+    "cluster_scores", "forest", "linear_probe", "nearest_neighbours", "normal_mixture", "one_against_rest", "one_thread", "principal",
+    "thresholds", "told_apart",
 ]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# Added to the variances of a mixture's components, so that none closes in on one row.
+_RIDGE = 1e-3
 
 
 def one_thread(work: Callable[P, R]) -> Callable[P, R]:
@@ -79,6 +82,32 @@ def cluster_scores(train: np.ndarray, test: np.ndarray, labels: np.ndarray, clus
 
     found = KMeans(clusters, n_init=4, random_state=seed).fit(train).predict(test)
     return float(normalized_mutual_info_score(labels, found)), float(adjusted_rand_score(labels, found))
+
+
+@one_thread
+def normal_mixture(train: np.ndarray, test: np.ndarray, numbers: Sequence[int], seed: int) -> tuple[int, np.ndarray]:
+    """A mixture of normals with covariances of their own, fitted to `train`: of how many, and its log density at `test`, `(M,)`, nats.
+
+    How many is what the information criterion of `train` prefers (Schwarz 1978); the numbers are tried in turn until it gets worse.
+
+    Arguments:
+        train: `(N, features)`, columns of about deviation 1, N >= every number.
+        test: `(M, features)`.
+        numbers: of components, rising.
+        seed: of the starts.
+    """
+    from sklearn.mixture import GaussianMixture
+
+    best, least = None, np.inf
+    for number in numbers:
+        fitted = GaussianMixture(number, reg_covar=_RIDGE, random_state=seed).fit(train)
+        found = fitted.bic(train)
+        if found >= least:
+            break
+        best, least = fitted, found
+    if best is None:
+        raise ValueError("give numbers of components, and finite rows")
+    return best.n_components, best.score_samples(test)
 
 
 @one_thread

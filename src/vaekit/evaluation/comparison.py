@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["SECTIONS", "Line", "cautions_between", "side_by_side"]
 
-SECTIONS = ("likelihood", "reconstruction", "latent", "representation", "samples")
+SECTIONS = ("likelihood", "reconstruction", "latent", "prior", "representation", "samples")
 # Closer than this share of the best, two runs are equal.
 _TIE = 5e-4
 

@@ -6,6 +6,7 @@
 | likelihood | `figures`, `absent` |
 | reconstruction | `kind`, `figures`, `columns` for columns of numbers |
 | latent | `figures`, `dimensions`: a list for each measure by coordinate, or code, or position; `levels`: each of several latents' rate |
+| prior | `figures` with `alike`; `rate`, `others`: what other densities in its place would pay; null without a density, and of codes |
 | representation | `figures` with `pca` and `floor`; null without labels |
 | labels | `figures`, `classes` and `confusion` of the classes that the model tells; null where it tells none |
 | samples | `figures` with `floor` and `ceiling`, `space`, `absent` |
@@ -30,6 +31,7 @@ from vaekit.evaluation.extractor import Extractor
 from vaekit.evaluation.figure import Figure, finite
 from vaekit.evaluation.latent import Latents, measure_latents
 from vaekit.evaluation.likelihood import importance_nll, settled
+from vaekit.evaluation.prior import measure_prior
 from vaekit.evaluation.reconstruction import measure_reconstruction
 from vaekit.evaluation.remedy import Tried
 from vaekit.evaluation.representation import measure_representation
@@ -75,6 +77,7 @@ def evaluate(
     held = take(test_rows, rows, seed)
     coded = codes_a_row(system) > 0
     latents = measure_codes(system, held, seed, progress) if coded else measure_latents(system, held, seed, progress)
+    fit = measure_prior(system, train_rows, held, latents, seed).as_json() if isinstance(latents, Latents) and latents.dense else None
     scored: dict[str, Any] = {"figures": [], "absent": None}
     particles = 1 if settled(system) else particles
     samples: dict[str, Any] = {"figures": [], "space": None, "absent": None}
@@ -95,6 +98,7 @@ def evaluate(
         "likelihood": scored,
         "reconstruction": own["reconstruction"],
         "latent": {"figures": latents.figures(), **_parts(latents)},
+        "prior": fit,
         "representation": own["representation"], "labels": measure_labels(system, test_rows, seed),
         "samples": samples,
         "baseline": other,

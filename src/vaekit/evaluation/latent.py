@@ -6,12 +6,14 @@ r"""What the latent holds.
     moment mismatch = sum_j KL(N(m_j, s_j^2) || N(0, 1)),  m and s the aggregate's, in the prior's units
     use = E log p(x|z) - E log p(x|z'),  z' the latent of another row
 
+Under a condition the prior is to be compared with rows of the same condition: I(x; z | c) stands in the place of I(x; z) there.
+
 With one latent a model, all of it is about that latent. With several, the mutual information and the marginal KL are the first one's; a
 lower one's coordinates are measured from its prior's centre under what was decided above, in that prior's deviations.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log, nan
 
 import numpy as np
@@ -66,6 +68,7 @@ class Latents:
         rates: mean KL a row of each latent by its name, nats, in the order they are decided.
         widths: coordinates of each.
         grid: whether one has positions, at some of which there need be nothing to say.
+        within: mutual information of rows of the same condition and their first latent, nats; None = there is no condition.
     """
 
     kl: np.ndarray
@@ -81,6 +84,7 @@ class Latents:
     rates: Mapping[str, float] = field(default_factory=dict)
     widths: Mapping[str, int] = field(default_factory=dict)
     grid: bool = False
+    within: float | None = None
 
     @property
     def width(self) -> int:
@@ -103,8 +107,8 @@ class Latents:
 
     @property
     def marginal_kl(self) -> float:
-        """KL(q(z) || p(z)) of the first latent, nats."""
-        return next(iter(self.rates.values()), self.rate) - self.mutual_information
+        """KL(q(z) || p(z)) of the first latent, or E KL(q(z|c) || p(z|c)) under a condition, nats; of few rows an overestimate."""
+        return next(iter(self.rates.values()), self.rate) - (self.mutual_information if self.within is None else self.within)
 
     @property
     def mismatch(self) -> np.ndarray:
@@ -130,7 +134,6 @@ class Latents:
         return [
             figure("active units by KL", by_kl, units, "none", "mean KL > 0.01 nats", n, seed), *found,
             figure("mutual information", self.mutual_information, "nats", "none", ceiling + of, n, seed, ceiling=log(n)),
-            figure("marginal KL", self.marginal_kl, "nats", "lower", f"rate less mutual information{of}; {ceiling}", n, seed),
             figure("moment mismatch", float(self.mismatch.sum()), "nats", "lower", moments, n, seed),
             *(figure(f"rate of {v.name}", v.rate, "nats", "none", f"{v.active} of {v.width} units active", n, seed) for v in self.levels),
         ]
@@ -179,7 +182,20 @@ def measure_latents(system: System, rows: Rows, seed: int = 0, progress: Progres
             left.append(trace.log_likelihood[0])
         dense = not bool(torch.cat([part.rate for part in walked]).isnan().any())
         information = mutual_information([part.first for part in walked]) if dense else nan
-    return _summed(walked, torch.cat(left), information, dense, seed, places)
+    within = _within(system, rows, seed) if dense and "condition" in rows else None
+    return replace(_summed(walked, torch.cat(left), information, dense, seed, places), within=within)
+
+
+def _within(system: System, rows: Rows, seed: int) -> float:
+    """I(x; z | c) of the first latent; a row whose condition no other has adds nothing to it."""
+    _, which, sizes = torch.unique(rows["condition"], dim=0, return_inverse=True, return_counts=True)
+    gained = 0.0
+    with at_rest(system, seed):
+        for group in torch.nonzero(sizes > 1).flatten().tolist():
+            alike = {name: values[which == group] for name, values in rows.items()}
+            traces = [system.model(batch, from_posterior(1, noise_of(batch, seed))) for batch in batches(system, alike, seed)]
+            gained += int(sizes[group]) * mutual_information([next(iter(trace.sites.values())) for trace in traces])
+    return gained / len(which)
 
 
 def _read(trace: Trace, places: Layout) -> _Walked:

@@ -21,7 +21,7 @@ from vaekit.core.files import whole_file
 from vaekit.core.schedule import NonNegativeWeight
 from vaekit.core.system import System
 from vaekit.evaluation import Annealing, Tried, evaluate, needs_moving_latents
-from vaekit.evaluation.report import Gallery, gather, page
+from vaekit.evaluation.report import Gallery, carried, gather, page
 from vaekit.faces.extractors import own_extractor
 from vaekit.faces.options import BOOK, of_recipe
 from vaekit.faces.origin import held_out
@@ -93,9 +93,7 @@ def measured(
     )
     metrics["protocol"]["baseline"] = words
     metrics["about"] = _about(fitted, test, data, words)
-    rates = metrics["latent"]["dimensions"].get("kl")
-    known = rates if rates and all(rate is not None for rate in rates) else None
-    return metrics, gather(fitted.system, test, known, seed, parts.train)
+    return metrics, gather(fitted.system, test, carried(metrics["latent"]["dimensions"]), seed, parts.train)
 
 
 def reported(

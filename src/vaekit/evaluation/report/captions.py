@@ -2,8 +2,8 @@
 
 __all__ = [
     "AGGREGATE", "ANNEALED", "BY_CLASS", "CODES", "COLUMNS", "CORRELATIONS", "CRITIC", "EFFECTS", "FEW", "INTERPOLATION", "ISLANDS",
-    "LEVELS", "LIKELIHOOD", "MAP", "MEASURED_SAMPLES", "NEAREST", "PLANE", "RATES", "RECONSTRUCTIONS", "SAMPLES", "TOGETHER", "TOLD",
-    "TRAINING", "TRAVERSALS",
+    "LEVELS", "LIKELIHOOD", "MAP", "MEASURED_PRIOR", "MEASURED_SAMPLES", "NEAREST", "PLANE", "PRIOR", "PRIOR_BY_CLASS", "RATES",
+    "RECONSTRUCTIONS", "SAMPLES", "TOGETHER", "TOLD", "TRAINING", "TRAVERSALS",
 ]
 
 TRAINING = (
@@ -56,6 +56,17 @@ RATES = "What each latent dimension carries, largest first. Dimensions at zero a
 AGGREGATE = (
     "Where all held-out rows together lie (filled) against where the model draws from (line). They should cover each "
     "other: a gap is a place that is drawn from but was never trained."
+)
+PRIOR = (
+    "The pictures show the two dimensions that carry most, with the same lines on both sides: half of the encoded rows are inside the "
+    "inner one, nine tenths inside the outer. Draws of the prior should fill them in the same way: where they are missing, rows are "
+    "seldom made, and where they lie outside, rows are made of latents that none had."
+)
+PRIOR_BY_CLASS = " Each colour, a class that the model is told, should cover the same ground on both sides."
+MEASURED_PRIOR = (
+    "Whether the prior, from which new rows are drawn, lies where held-out rows do. What that costs is held between two bounds; "
+    "an extra cost says how many nats a row another prior, fitted to the latents of training rows afterwards, would pay more than the "
+    "model's own. Below 0 it would pay less, and so may a prior that learns."
 )
 COLUMNS = (
     "{which}, the most different first: held-out rows filled, rows drawn from the model as a line. The two should cover "

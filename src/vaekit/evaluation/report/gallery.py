@@ -3,9 +3,10 @@ r"""What the report shows of a model: rows, reconstructions, samples, ways throu
 The map of a wide latent is its first two principal components: with centred means M = U S V', the first two columns of U S.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from vaekit.tasks.redraw import redraw
 from vaekit.tasks.traverse import traverse
 from vaekit.tasks.walk import Rows, at_rest, codes_a_row, count, has_density, layout
 
-__all__ = ["Gallery", "Map", "Movement", "Sheet", "correlations", "differences", "gather", "words"]
+__all__ = ["Asked", "Gallery", "Map", "Movement", "Sheet", "carried", "correlations", "differences", "gather", "words"]
 
 _SHOWN, _MAPPED, _COMPARED, _MOVED, _STEPS, _TILES, _LEVELS = 10, 1200, 2000, 8, 9, 15, 8
 # Numbers of training rows that repeats are looked for among, and draws that they are looked for in.
@@ -80,6 +81,21 @@ class Movement:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Which class each latent stands under, where the model is told the class.
+
+    Arguments:
+        names: of the classes.
+        posterior: class of each row of the posterior's draws, `(N,)`.
+        prior: of each of the prior's.
+    """
+
+    names: tuple[str, ...]
+    posterior: np.ndarray
+    prior: np.ndarray
+
+
+@dataclass(frozen=True)
 class Gallery:
     """All that is shown. What does not arise for a model is None or empty.
 
@@ -96,6 +112,7 @@ class Gallery:
         map: where rows lie.
         posterior: one draw of each row's posterior, `(N, latent)`.
         prior: draws of the prior.
+        asked: their classes, where the model is told the class.
         columns: names of a table's columns.
         table: held-out rows of a table, gaps as NaN.
         drawn: rows drawn from the model.
@@ -114,10 +131,22 @@ class Gallery:
     map: Map | None = None
     posterior: np.ndarray | None = None
     prior: np.ndarray | None = None
+    asked: Asked | None = None
     columns: tuple[str, ...] = field(default=())
     table: np.ndarray | None = None
     drawn: np.ndarray | None = None
     movement: Movement | None = None
+
+
+def carried(dimensions: Mapping[str, Any] | None) -> list[float] | None:
+    """What each latent coordinate carries, to sort them by: its KL, or where that does not fall apart, what rows differ by in it.
+
+    Arguments:
+        dimensions: of the latent's measures, a list for each; None where the latent is of codes.
+    """
+    found = dimensions or {}
+    lists = [found.get(name) or [None] for name in ("kl", "variance_of_means")]
+    return next((list(values) for values in lists if None not in values), None)
 
 
 def gather(system: System, rows: Rows, rates: list[float] | None, seed: int = 0, train_rows: Rows | None = None) -> Gallery:
@@ -126,7 +155,7 @@ def gather(system: System, rows: Rows, rates: list[float] | None, seed: int = 0,
     Arguments:
         system: trained.
         rows: held-out rows, stored by the system's modality.
-        rates: KL of each latent coordinate, by which traversals are sorted; None = they have none.
+        rates: what each latent coordinate carries, by which traversals are sorted; None = there are no coordinates to move.
         seed: of all draws and of which rows are shown.
         train_rows: what it was trained on, to look for repeats among; None = do not.
     """
@@ -177,9 +206,16 @@ def _latents(system: System, rows: Rows, dense: bool, seed: int) -> Gallery:
     with at_rest(system, seed):
         trace = system.model(Batch(condition=_again(kept.get("condition")), size=_COMPARED), from_prior())
         prior = places.join({name: site.z for name, site in trace.sites.items()}).squeeze(0).numpy()
-    return Gallery(map=shown, posterior=code.sample, prior=prior)
+    steering = _steering(system)
+    told = None if steering is None else kept["condition"].argmax(1)
+    asked = None if steering is None or told is None else Asked(steering[1], told.numpy(), _again(told).numpy())
+    return Gallery(map=shown, posterior=code.sample, prior=prior, asked=asked)
 
 
+@overload
+def _again(condition: None) -> None: ...
+@overload
+def _again(condition: Tensor) -> Tensor: ...
 def _again(condition: Tensor | None) -> Tensor | None:
     """Conditions of held-out rows, again and again until there are as many as draws that are compared."""
     return None if condition is None else condition[torch.arange(_COMPARED) % len(condition)]

@@ -19,7 +19,8 @@ COLOURS = {"good": "good", "warn": "warn", "bad": "bad", "none": "plain"}
 _PARTS = (
     ("likelihood", "Likelihood", captions.LIKELIHOOD),
     ("reconstruction", "Reconstruction", "What is left of a row after it went through the latent."),
-    ("latent", "Latent space", "How much the latent carries, and whether rows lie where the prior does."),
+    ("latent", "Latent space", "How much the latent carries, and how much of it is used."),
+    ("prior", "Prior", captions.MEASURED_PRIOR),
     ("representation", "Representation", "What the latent knows of the labels, which it was measured with."),
     ("labels", "Classes", "How often the model tells the class of a held-out row, whose label it was not shown."),
     ("samples", "Samples", captions.MEASURED_SAMPLES),
@@ -27,6 +28,7 @@ _PARTS = (
 _ARROWS = {"lower": "lower is better", "higher": "higher is better", "none": ""}
 _BESIDE = {
     "pca": "PCA", "ceiling": "at most", "floor": "floor", "sampling_error": "sampling error", "expected": "by chance", "p_value": "p",
+    "alike": "rows against rows",
 }
 
 

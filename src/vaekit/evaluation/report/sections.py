@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vaekit.evaluation.report import captions, drawing
-from vaekit.evaluation.report.gallery import Gallery, Sheet, correlations, differences, words
+from vaekit.evaluation.report.gallery import Gallery, Sheet, carried, correlations, differences, words
 
 __all__ = ["Picture", "Rows", "Section", "pictured", "sections"]
 
@@ -65,11 +65,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Rows:
-    """A few rows of a table."""
+    """A few rows of a table; `named` where the first column holds words."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    named: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,13 @@ def sections(metrics: Mapping[str, Any], gallery: Gallery, history: Mapping[str,
     """
     rates = (metrics["latent"].get("dimensions") or {}).get("kl") or [None]
     known = [] if None in rates else [float(rate) for rate in rates]
-    order = [int(d) for d in np.argsort(known)[::-1]]
+    order = [int(d) for d in np.argsort(carried(metrics["latent"].get("dimensions")) or [])[::-1]]
     seen = history.get("validations") or []
     made = [
         _training(seen), _critic(seen), _levels(metrics["latent"].get("levels") or [], seen, gallery),
         *_images(gallery, known), _map(gallery), _plane(gallery), _rates(known, order), _codes(metrics["latent"].get("dimensions") or {}),
-        _aggregate(gallery, order[:_MARGINS]), _told(metrics.get("labels")), *_table(gallery),
+        _prior(metrics.get("prior"), gallery, order[:2]), _aggregate(gallery, order[:_MARGINS]), _told(metrics.get("labels")),
+        *_table(gallery),
     ]
     return [section for section in made if section is not None]
 
@@ -138,7 +140,7 @@ def _levels(levels: list[Any], seen: list[Any], gallery: Gallery) -> Section | N
     if gallery.kept is not None:
         pictures.append(_sheet(gallery, gallery.kept, "held-out images whose lower latents are drawn anew", "What each level decides"))
     rows = tuple((level["name"], f"{level['rate']:.3g}", f"{level['active']} of {level['width']}") for level in levels)
-    table = Rows("In the order they are decided", ("latent", "rate, nats a row", "active units"), rows)
+    table = Rows("In the order they are decided", ("latent", "rate, nats a row", "active units"), rows, named=True)
     return Section("Rate by latent", captions.LEVELS, tuple(pictures), 1, (table,))
 
 
@@ -196,7 +198,7 @@ def _images(gallery: Gallery, rates: list[float]) -> list[Section]:
         found.append(Section("Interpolation", captions.INTERPOLATION, (picture,)))
     if gallery.moved is not None:
         rate_of = {f"z{d}": rate for d, rate in enumerate(rates)}
-        labels = tuple(f"{label}  {rate_of[label]:.2f} nats" for label in gallery.moved.labels)
+        labels = tuple(f"{label}  {rate_of[label]:.2f} nats" if rates else label for label in gallery.moved.labels)
         picture = _sheet(gallery, Sheet(labels, gallery.moved.images), "images along each latent dimension")
         found.append(Section("Traversals", captions.TRAVERSALS, (picture,)))
     return found
@@ -259,6 +261,54 @@ def _codes(measured: Mapping[str, Any]) -> Section | None:
         by_place = drawing.bars([str(i + 1) for i in range(len(told))], told, "nats a row", math.log(len(shares)))
         pictures.append(Picture("information at each position, with a line at the most that a code can say", by_place))
     return Section("Codes", captions.CODES, tuple(pictures))
+
+
+def _prior(measured: Mapping[str, Any] | None, gallery: Gallery, order: list[int]) -> Section | None:
+    """What it costs that the prior is not where the rows are, and how that looks in two dimensions."""
+    if not measured:
+        return None
+    pictures, see = [], ""
+    if gallery.posterior is not None and gallery.prior is not None and len(order) == 2:
+        asked, n = gallery.asked, min(len(gallery.posterior), len(gallery.prior))
+        panels = {"Encoded rows": gallery.posterior[:, order], "Draws from the prior, as many": gallery.prior[:n, order]}
+        label = () if asked is None else (asked.posterior, asked.prior[:n])
+        svg = drawing.overlap(panels, (f"z{order[0]}", f"z{order[1]}"), label, () if asked is None else asked.names)
+        pictures.append(Picture("encoded rows and draws from the prior in the two latent dimensions that matter most", svg))
+        see = captions.PRIOR + (captions.PRIOR_BY_CLASS if asked is not None else "")
+    rate, others = measured["rate"], measured["others"]
+    about = ", about means that follow the condition" * measured["conditional"]
+    rows = [("the model's own", f"{rate:.2f}", "")]
+    for other in others:
+        more = f"{other['more']:+.2f} ± {other['standard_error']:.2f}".replace("-", "−")
+        rows.append((other["name"] + about, f"{rate + other['more']:.2f}", more))
+    columns = ("prior", "rate, nats a row", "more than the model's own")
+    table = Rows("What other priors, fitted to the latents afterwards, would cost", columns, tuple(rows), named=True)
+    return Section("The prior's fit", f"{_paid(measured)} {see}".strip(), tuple(pictures), 1, (table,) if others else ())
+
+
+def _paid(measured: Mapping[str, Any]) -> str:
+    """The bounds on what the prior costs above the aggregate posterior, in words."""
+    figures = {f["name"].rpartition(", ")[2]: f for f in measured["figures"]}
+    most, least = figures["at most"], figures.get("at least")
+    above = f"at most {most['value']:.2f} nats"
+    if least is not None:
+        above = f"at least {least['value']:.2f} ± {least['standard_error']:.2f} and at most {most['value']:.2f} nats"
+    which = f"the latent {measured['site']}" if measured["site"] else "the latent"
+    within = ", compared within the same condition" if measured["conditional"] else ""
+    return (
+        f"Of the {measured['rate']:.2f} nats a row that {which} costs, {above} are paid because the prior lies elsewhere than held-out "
+        f"rows do{within}; the rest is what the latent tells of its row.{_instead(measured['others'])}"
+    )
+
+
+def _instead(others: list[Any]) -> str:
+    """What a normal would cost in the prior's place, and a mixture of normals, in words."""
+    if not others:
+        return ""
+    # The normal that knows most of the latents, and the mixture where there is one.
+    first = others[min(len(others), 2) - 1]
+    told = [(o["name"], f"{abs(o['more']):.2f} nats {'more' if o['more'] > 0 else 'less'}") for o in (first, *others[2:])]
+    return f" In its place {' and '.join(f'{name} would cost {cost}' for name, cost in told)}."
 
 
 def _aggregate(gallery: Gallery, order: list[int]) -> Section | None:
