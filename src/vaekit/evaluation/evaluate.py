@@ -98,8 +98,7 @@ def evaluate(
         "likelihood": scored,
         "reconstruction": own["reconstruction"],
         "latent": {"figures": latents.figures(), **_parts(latents)},
-        "prior": fit,
-        "representation": own["representation"], "labels": measure_labels(system, test_rows, seed),
+        "prior": fit, "representation": own["representation"], "labels": measure_labels(system, test_rows, seed),
         "samples": samples,
         "baseline": other,
         "protocol": {
