@@ -223,7 +223,9 @@ def test_the_priors_section_tells_the_figures_of_the_metrics(cases):
         prior = metrics["prior"]
         told = {figure["name"]: figure for figure in prior["figures"]}
         least, most = (told[f"KL of the aggregate posterior, at {end}"] for end in ("least", "most"))
-        above = f"at least {least['value']:.2f} ± {least['standard_error']:.2f} and at most {most['value']:.2f} nats"
+        above = f"{least['value']:.2f} ± {least['standard_error']:.2f}"
+        meet = most["value"] <= least["value"]
+        above = f"about {above} nats are paid" if meet else f"at least {above} and at most {most['value']:.2f} nats are paid"
         assert f"Of the {prior['rate']:.2f} nats a row" in words and above in words
         assert all(f"{prior['rate'] + other['more']:.2f}" in words for other in prior["others"])
         assert ("Each colour, a class" in words) == (case == "conditional") == ("follow the condition" in words)

@@ -290,9 +290,12 @@ def _paid(measured: Mapping[str, Any]) -> str:
     """The bounds on what the prior costs above the aggregate posterior, in words."""
     figures = {f["name"].rpartition(", ")[2]: f for f in measured["figures"]}
     most, least = figures["at most"], figures.get("at least")
-    above = f"at most {most['value']:.2f} nats"
+    # Of few rows the upper bound is noisy too: below the lower one, or below 0, it says no more than that.
+    highest = max(most["value"], 0.0)
+    above = f"at most {highest:.2f} nats"
     if least is not None:
-        above = f"at least {least['value']:.2f} ± {least['standard_error']:.2f} and at most {most['value']:.2f} nats"
+        lowest = f"{least['value']:.2f} ± {least['standard_error']:.2f}"
+        above = f"at least {lowest} and at most {highest:.2f} nats" if highest > least["value"] else f"about {lowest} nats"
     which = f"the latent {measured['site']}" if measured["site"] else "the latent"
     within = ", compared within the same condition" if measured["conditional"] else ""
     return (
