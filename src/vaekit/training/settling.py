@@ -49,12 +49,14 @@ def settled(step: Step, epoch: Callable[[], Iterator[Batch]], mean: Callable[[Te
 def _settle(
     step: Step, learners: dict[str, LearnsFromData], epoch: Callable[[], Iterator[Batch]], mean: Callable[[Tensor], Tensor]
 ) -> None:
-    totals: dict[str, Tensor] = {}
     batches = chain.from_iterable(epoch() for _ in repeat(None))
-    for walk, batch in enumerate(islice(batches, _WALKS)):
-        trace = step.model(batch, step.chooser(RowNoise(batch.x, walk)))  # type: ignore[arg-type]
+    # What one learner sees may hang on the buffers of another: in a chain of them the last one is right after as many rounds.
+    for _ in learners:
+        totals: dict[str, Tensor] = {}
+        for walk, batch in enumerate(islice(batches, _WALKS)):
+            trace = step.model(batch, step.chooser(RowNoise(batch.x, walk)))  # type: ignore[arg-type]
+            for name, learner in learners.items():
+                observed = learner.observe(trace)
+                totals[name] = totals.get(name, torch.zeros_like(observed)) + observed
         for name, learner in learners.items():
-            observed = learner.observe(trace)
-            totals[name] = totals.get(name, torch.zeros_like(observed)) + observed
-    for name, learner in learners.items():
-        learner.settle(mean(totals[name] / _WALKS))
+            learner.settle(mean(totals[name] / _WALKS))
