@@ -27,6 +27,7 @@ from vaekit.training.progress import Moment, Validation
 __all__ = ["IMPORTANCE", "Rows", "budget", "explained", "sorted_options", "train"]
 
 IMPORTANCE = 1_000
+_ACTIVE = "KL above 0.01 nats on validation images; where it has no coordinates, variance of the means above 0.01 of the prior's"
 _TEST_SEED = 1
 
 
@@ -193,7 +194,7 @@ def explained(
         figure("effective sample size", found.effective_sample_size, "samples", n, f"mean, of {options.importance:,}", seed),
         figure("test -ELBO", -found.elbo, "nats", n, "the same draws", seed),
         figure("validation -ELBO", best, "nats", held, "the best measurement", seed),
-        figure("active units", last.active_units, f"of {last.latent_units}", held, "KL above 0.01 nats on validation images", seed),
+        figure("active units", last.active_units, f"of {last.latent_units}", held, _ACTIVE, seed),
         figure("training", trained / 60, "minutes", 1, "wall clock of this process, compiling and validating included", seed),
         figure("evaluation", evaluated / 60, "minutes", 1, "wall clock, after training", seed),
     )

@@ -16,7 +16,7 @@ from vaekit.core.noise import RowNoise
 from vaekit.core.objective import Objective, Step
 from vaekit.data.loading import Loader
 from vaekit.models import LabelledVAE
-from vaekit.parts.objectives import KL, Classification, Reconstruction
+from vaekit.parts.objectives import KL, Classification, RateUnder, Reconstruction
 from vaekit.tasks import augment, encode, generate, predict, ranked_dimensions, score
 
 ROWS, K = 7, 3
@@ -203,3 +203,19 @@ def test_coordinates_are_ranked_where_some_have_no_rate():
     order = ranked_dimensions(system, feed.validation.rows)
     # The class has no rate by coordinate; what z has comes first.
     assert sorted(order[:3]) == [3, 4, 5] and order[3:] == [0, 1, 2]
+
+
+def test_free_bits_of_features_are_a_floor_under_each_coordinate():
+    model, batch = stacked(), Batch(x_of())
+    trace = model(batch, from_posterior())
+    posterior = trace.sites["features"].posterior
+    means = (0.5 * (posterior.variance + posterior.mean.square() - 1) - posterior.stddev.log())[0].mean(0)
+    floor = float(means.mean())
+    torch.testing.assert_close(RateUnder("features", model.prior, free_bits=floor)(trace), means.clamp(min=floor).sum())
+
+
+def test_a_class_that_is_read_from_the_latent_has_no_rate_to_floor():
+    system, feed = made("real", "m1")
+    trace = system.model(held_out(feed), from_posterior())
+    means = trace.sites["z"].kl_by_dimension()[0].mean(0)
+    torch.testing.assert_close(KL(free_bits=0.05)(trace), means.clamp(min=0.05).sum())

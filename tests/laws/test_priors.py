@@ -12,9 +12,12 @@ from vaekit.core.choose import from_posterior, from_prior
 from vaekit.core.conditional import Neural
 from vaekit.core.dispatch import centre, from_noise, stop, temper
 from vaekit.core.errors import InputError
+from vaekit.core.objective import Step
+from vaekit.parts.objectives import KL
 from vaekit.parts.posteriors import Point
 from vaekit.parts.priors import Vamp
 from vaekit.training import Settings, fit
+from vaekit.training.measure import measure
 
 
 def vamp(data: str = "real", condition: bool = False, pseudo_inputs: int = 4):
@@ -111,6 +114,31 @@ def test_a_mixture_is_tempered_by_component_and_can_be_stopped():
     z = torch.zeros(1, 1, 3)
     assert prior.log_prob(z).requires_grad and not stop(prior).log_prob(z).requires_grad
     assert system.model(held_out(feed).without_x(), from_prior(0.5)).sites["z"].z.shape == (1, 32, 3)
+
+
+@pytest.mark.parametrize("recipe", ["vamp_vae", "flow_vae", "sphere_vae"])
+def test_units_of_a_rate_without_coordinates_are_counted_by_their_means(recipe):
+    system, feed = made("real", recipe)
+    step = Step(system.model, system.stages[0].objective).eval()
+    with torch.no_grad():
+        for part in (system.model.posterior.head, getattr(system.model.prior, "pseudo_inputs", None)):
+            if part is not None:
+                (part.weight if isinstance(part, nn.Linear) else part).mul_(3)
+        site = system.model(held_out(feed), from_posterior()).sites["z"]
+        away = ((site.posterior.mean - site.prior.mean) / site.prior.stddev)[0]
+        assert measure(step, feed.validation)[1:] == (int((away.var(0, correction=0) > 0.01).sum()), 3) and away.var(0).max() > 0.01
+        system.model.posterior.head.weight.zero_()
+        assert measure(step, feed.validation)[1:] == (0, 3)
+
+
+def test_free_bits_of_a_rate_without_coordinates_are_those_of_the_whole_latent():
+    system, feed = vamp()
+    trace = system.model(held_out(feed), from_posterior())
+    rate = trace.kl().mean().item()
+    for floor in (0.5 * rate, 2 * rate):
+        assert KL(free_bits=floor)(trace).item() == pytest.approx(max(rate, floor))
+    KL(free_bits=2 * rate)(trace).backward()
+    assert all(p.grad is None or not p.grad.any() for p in system.model.parameters())
 
 
 def test_what_cannot_be_mixed_is_refused():

@@ -33,6 +33,7 @@ class Tried:
         longer: the argument that trains it longer; empty = unknown.
         fewest: the fewest dimensions that its recipe takes.
         improving: whether the last measurement on held-out rows was the best one.
+        coordinates: how many coordinates share one allowance of free bits: 1, or all of a latent whose KL does not fall apart into them.
     """
 
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Tried:
     longer: str = ""
     fewest: int = 1
     improving: bool = False
+    coordinates: int = 1
 
     @property
     def begun(self) -> bool:
@@ -161,13 +163,17 @@ def _informative(tried: Tried) -> str:
     taken = tried.arguments
     if "capacity" in taken and "free_bits" not in taken:
         return f"a larger capacity, such as capacity={max(2 * _end(taken['capacity'], 1.0), 5.0):g}"
-    own, floor = {"beta", "free_bits"} <= taken.keys(), _end(taken.get("free_bits"), 0.0)
+    own, floor = "free_bits" in taken, _end(taken.get("free_bits"), 0.0)
     if not own or floor:
         for name, value, words in _OTHERS:
             if name in taken and not taken[name]:
                 return f"{words}: {name}={value}"
-    words = f'beta={{"recipe": "linear", "arguments": {{"until": 0.2}}}}, free_bits={max(2 * floor, 0.1):g}'
-    return f"a warm-up of the rate with free bits: {words}" if own else f"the recipe vae with a warm-up of the rate and free bits: {words}"
+    warmed, bits = 'beta={"recipe": "linear", "arguments": {"until": 0.2}}', max(2 * floor, 0.1 * (tried.coordinates if own else 1))
+    if not own:
+        return f"the recipe vae with a warm-up of the rate and free bits: {warmed}, free_bits={bits:g}"
+    if "beta" not in taken:
+        return f"free bits: free_bits={bits:g}"
+    return f"a warm-up of the rate with free bits: {warmed}, free_bits={bits:g}"
 
 
 def _longer(tried: Tried) -> str:

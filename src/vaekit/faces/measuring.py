@@ -27,7 +27,7 @@ from vaekit.faces.options import BOOK, of_recipe
 from vaekit.faces.origin import held_out
 from vaekit.faces.preparing import Arguments, Parts, seeded
 from vaekit.operations.store import write_json
-from vaekit.tasks.walk import has_density
+from vaekit.tasks.walk import coordinates_together, has_density
 from vaekit.training import History, Settings
 from vaekit.training import fit as run_training
 from vaekit.training.progress import Validation
@@ -148,7 +148,9 @@ def tried(fitted: Trained) -> Tried:
     times = max(2.0, 2000 / max(steps, 1))
     longer = f"minutes={times * minutes:.2g}" if minutes else f"epochs={ceil(times * epochs)}"
     fewest = 2 if "latent" in options and options["latent"].declared is Several else 1
-    return Tried(taken, epochs, steps, longer, fewest, len(last) > 1 and last[-1] <= min(last))
+    # A prior that is fitted in a stage of its own was another one while free bits counted, whose KL falls apart.
+    together = coordinates_together(system) if len(system.stages) == 1 else 1
+    return Tried(taken, epochs, steps, longer, fewest, len(last) > 1 and last[-1] <= min(last), together)
 
 
 def _silent(doing: str, share: float) -> None:

@@ -9,7 +9,7 @@ The belief about y is the class itself where a label was seen, else q(y|x): one 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution, OneHotCategorical
 from torch.nn.functional import one_hot
 
@@ -62,20 +62,28 @@ class LabelledVAE(LatentModel):
         posterior: q(z|x, y, c), given `(x, observed, condition, y)`.
         prior: p(z|c), given the condition.
         likelihood: p(x|y, z, c), given `(y and z side by side, condition)`.
+        spread: what becomes of q(z|x, y, c) once it is known how much each class of a row counts, given it and the weights `(S, B)`;
+            None = it stays as it is.
     """
 
-    def __init__(self, classifier: Conditional, classes: Conditional, posterior: Conditional, prior: Conditional, likelihood: Conditional):
+    encoder = ("posterior", "spread")
+
+    def __init__(
+        self, classifier: Conditional, classes: Conditional, posterior: Conditional, prior: Conditional, likelihood: Conditional,
+        spread: nn.Module | None = None,
+    ):
         super().__init__()
         self.classifier = classifier
         self.classes = classes
         self.posterior = posterior
         self.prior = prior
         self.likelihood = likelihood
+        self.spread = spread
 
     def forward(self, batch: Batch, choose: Chooser, fantasies: bool = False) -> Trace:
         """Decide y, then z, and leave the likelihood to be decoded when it is asked for."""
         condition, shape = lead(batch.condition), (1, batch.rows)
-        found = self.decide(None if batch.x is None else batch.evidence, condition, batch.label, choose, shape)
+        found = self.decide(None if batch.x is None else batch.evidence, condition, batch.label, choose, shape, batch.weight)
 
         def decode() -> Distribution:
             return self.likelihood(found.both, condition)
@@ -85,7 +93,7 @@ class LabelledVAE(LatentModel):
 
     def decide(
         self, evidence: tuple[Tensor | None, Tensor | None, Tensor | None] | None, condition: Tensor | None, label: Tensor | None,
-        choose: Chooser, shape: tuple[int, int],
+        choose: Chooser, shape: tuple[int, int], weight: Tensor | None = None,
     ) -> Decided:
         """Class and latent of rows.
 
@@ -95,6 +103,7 @@ class LabelledVAE(LatentModel):
             label: `(B,)`, -1 = not seen, or None.
             choose: who decides.
             shape: (particles so far, B).
+            weight: of each row, `(B,)`; None = all alike.
         """
         classes, prior = self.classes(condition), self.prior(condition)
         q = None if evidence is None else self.classifier(*evidence)
@@ -102,8 +111,16 @@ class LabelledVAE(LatentModel):
         # A class that is asked for when generating is drawn with certainty; p(y) stays what the site says of it.
         y = choose("y", believed(classes, label) if q is None else classes, belief, shape)
         posterior = None if evidence is None else self.posterior(*evidence, y.z)
+        if posterior is not None and self.spread is not None:
+            posterior = self.spread(posterior, _weights(y.z, y.weight, weight, shape))
         z = choose("z", prior, posterior, (y.z.shape[0], shape[1]))
         sites = {"y": Site(y.z, classes, q, belief), "z": Site(z.z, prior, posterior, posterior)}
         rows = torch.broadcast_shapes(y.z.shape[:2], z.z.shape[:2])
         both = torch.cat([y.z.expand(*rows, -1), z.z.expand(*rows, -1)], dim=-1)
         return Decided(sites, y.weight if z.weight is None else z.weight, both)
+
+
+def _weights(y: Tensor, particle: Tensor | None, row: Tensor | None, shape: tuple[int, int]) -> Tensor:
+    """How much each particle of each row counts, `(S, B)`."""
+    weights = torch.ones(y.shape[0], shape[1], dtype=y.dtype, device=y.device) if particle is None else particle
+    return (weights if row is None else weights * row).detach()

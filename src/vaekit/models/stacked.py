@@ -27,6 +27,8 @@ class StackedVAE(VAE):
         above: the walk that explains features as it would rows; its likelihood is p(f|y, z, c), with f one event.
     """
 
+    encoder = LabelledVAE.encoder
+
     def __init__(self, posterior: Conditional, prior: Conditional, likelihood: Conditional, above: LabelledVAE):
         super().__init__(posterior, prior, likelihood)
         self.above = above
@@ -39,7 +41,7 @@ class StackedVAE(VAE):
         else:
             posterior = self.posterior(*batch.evidence)
             f = choose("features", self.prior(condition), posterior, shape)
-            found = self.above.decide((f.z, None, condition), condition, batch.label, choose, (f.z.shape[0], batch.rows))
+            found = self.above.decide((f.z, None, condition), condition, batch.label, choose, (f.z.shape[0], batch.rows), batch.weight)
             # Told what was inferred from the features themselves.
             prior = self.above.likelihood(found.both, condition)
             sites, weight = {"features": Site(f.z, prior, posterior, posterior), **found.sites}, found.weight

@@ -33,8 +33,9 @@ class VAE(LatentModel):
     def forward(self, batch: Batch, choose: Chooser, fantasies: bool = False) -> Trace:
         """Decide z, and leave the likelihood to be decoded when it is asked for."""
         condition, shape = lead(batch.condition), (1, batch.rows)
-        prior = self.prior(condition)
+        # First: a prior of learned rows may read them as the rows of the data were read.
         posterior = None if batch.x is None else self.posterior(*batch.evidence)
+        prior = self.prior(condition)
         choice = choose("z", prior, posterior, shape)
 
         def decode() -> Distribution:

@@ -53,8 +53,9 @@ def vae(
 
 
 def denoising_vae(
-    modality: Modality, latent: Count = 16, corruption: Part = 0.25, likelihood: Any = "auto", reader: nn.Module | None = None,
-    writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
+    modality: Modality, latent: Count = 16, corruption: Part = 0.25, likelihood: Any = "auto", beta: NonNegativeWeight = 1.0,
+    free_bits: NonNegative = 0.0, reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0,
+    **network: Any,
 ) -> System:
     """The denoising VAE: the encoder sees a corrupted row, the bound asks for the clean one.
 
@@ -63,6 +64,8 @@ def denoising_vae(
         latent: dimensions of z.
         corruption: share of a row's values that the encoder loses while training, in (0, 1).
         likelihood: `auto` = the one that the data was prepared for.
+        beta: weight of the rate, a number or a schedule.
+        free_bits: nats a coordinate below which the rate costs nothing more.
         reader: a person's own encoder.
         writer: a person's own decoder.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
@@ -72,7 +75,7 @@ def denoising_vae(
     """
     corrupted = partial(Corrupted, rate=corruption)
     model = gaussian_vae(modality, latent, likelihood, reader, writer, mean_spread, corrupted, **network)
-    return System(model, [Stage(Objective(Reconstruction(), KL()))], modality)
+    return System(model, [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)
 
 
 def autoencoder(

@@ -19,7 +19,7 @@ from vaekit.core.stage import Stage
 from vaekit.core.system import System
 from vaekit.models import VAE
 from vaekit.parts.objectives import KL, Reconstruction
-from vaekit.parts.posteriors import normal_posterior
+from vaekit.parts.posteriors import residual_posterior
 from vaekit.parts.priors import conditional_normal
 
 __all__ = ["cvae"]
@@ -41,12 +41,14 @@ def cvae(
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
-        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
+        mean_spread: deviation over a batch to which the means' distances from the prior's, in its deviations, are normalised, against a
+            collapse; 0 = they are not, and the posterior does not look at its prior.
         network: sizes of the networks.
 
     Source: Sohn, Lee, Yan 2015, Learning structured output representation using deep conditional generative models.
     """
-    posterior = normal_posterior(modality.reader(own=reader, **network), latent, mean_spread)
+    prior_of = conditional_normal(latent, modality.condition_width, prior)
+    posterior = residual_posterior(modality.reader(own=reader, **network), latent, prior_of, mean_spread)
     decoder = modality.writer(latent, likelihood=likelihood, own=writer, **network)
-    model = VAE(posterior, conditional_normal(latent, modality.condition_width, prior), decoder)
+    model = VAE(posterior, prior_of, decoder)
     return System(model, [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)

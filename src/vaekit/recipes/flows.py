@@ -29,10 +29,13 @@ __all__ = ["flow_prior_vae", "flow_vae", "latent_diffusion"]
 
 def flow_vae(
     modality: Modality, latent: Count = 16, flow: Bend = "iaf", steps: Count = 4, flow_hidden: tuple[Count, ...] = (256,),
-    context: Count = 64, beta: NonNegativeWeight = 1.0, likelihood: Any = "auto", reader: nn.Module | None = None,
-    writer: nn.Module | None = None, **network: Any,
+    context: Count = 64, beta: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0, likelihood: Any = "auto",
+    reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
 ) -> System:
     """The VAE with a flow for a posterior: -log p(x|z) + beta [log q(z|x) - log p(z)]; needs the `flows` extra.
+
+    It takes no `mean_spread`: the maps move a posterior's mean by what they are told of the row, so that numbers which the encoder gives
+    have no mean to normalise.
 
     Arguments:
         modality: fitted to the data.
@@ -42,6 +45,7 @@ def flow_vae(
         flow_hidden: widths of each map's network.
         context: numbers that the maps are told of a row.
         beta: weight of the rate, a number or a schedule.
+        free_bits: nats of the whole latent below which the rate costs nothing more: a flow's does not fall apart into coordinates.
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
@@ -52,13 +56,13 @@ def flow_vae(
     family = posteriors.Flow(latent, flow, steps, flow_hidden, context)
     posterior = Neural(modality.reader(own=reader, **network), family)
     model = VAE(posterior, priors.Standard(latent), modality.writer(latent, likelihood=likelihood, own=writer, **network))
-    return System(model, [Stage(Objective(Reconstruction(), KL(beta)))], modality)
+    return System(model, [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)
 
 
 def flow_prior_vae(
     modality: Modality, latent: Count = 16, flow: Order = "coupling", steps: Count = 4, flow_hidden: tuple[Count, ...] = (128,),
-    beta: NonNegativeWeight = 1.0, likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None,
-    mean_spread: NonNegative = 0.0, **network: Any,
+    beta: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0, likelihood: Any = "auto", reader: nn.Module | None = None,
+    writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The VAE with a flow for a prior: -log p(x|z) + beta [log q(z|x) - log p(z|c)], p learned; needs the `flows` extra.
 
@@ -69,10 +73,12 @@ def flow_prior_vae(
         steps: maps one after another.
         flow_hidden: widths of each map's network.
         beta: weight of the rate, a number or a schedule.
+        free_bits: nats of the whole latent below which the rate costs nothing more: a flow's does not fall apart into coordinates.
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
-        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
+        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not. A prior
+            that learns can widen with its posteriors, so that the rate has no floor here, as it has in `vae`.
         network: sizes of the networks.
 
     Source: Durkan et al. 2019, arXiv:1906.04032; a flow as the prior: Chen et al. 2017, arXiv:1611.02731.
@@ -80,7 +86,7 @@ def flow_prior_vae(
     prior = priors.Flow(latent, flow, modality.condition_width, steps, flow_hidden)
     posterior = posteriors.normal_posterior(modality.reader(own=reader, **network), latent, mean_spread)
     model = VAE(posterior, prior, modality.writer(latent, likelihood=likelihood, own=writer, **network))
-    return System(model, [Stage(Objective(Reconstruction(), KL(beta)))], modality)
+    return System(model, [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)
 
 
 def latent_diffusion(

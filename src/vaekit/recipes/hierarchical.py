@@ -16,7 +16,7 @@ from vaekit.core.stage import Stage
 from vaekit.core.system import System
 from vaekit.models import Ladder, Level
 from vaekit.parts.objectives import KL, Reconstruction
-from vaekit.parts.posteriors import Normal
+from vaekit.parts.posteriors import Normal, normal_change
 from vaekit.parts.priors import Standard
 
 __all__ = ["ladder_vae"]
@@ -24,7 +24,7 @@ __all__ = ["ladder_vae"]
 
 def ladder_vae(
     modality: Modality, levels: Count = 3, latent: Count = 8, likelihood: Any = "auto", beta: NonNegativeWeight = 1.0,
-    free_bits: NonNegative = 0.0, **network: Any,
+    free_bits: NonNegative = 0.0, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The ladder VAE: latents decided from the top down, with posteriors that say how far they are from their priors.
 
@@ -35,6 +35,8 @@ def ladder_vae(
         likelihood: `auto` = the one that the data was prepared for.
         beta: weight of the rate, a number or a schedule; a warm-up is `{"recipe": "linear", "arguments": {"until": 0.1}}`.
         free_bits: nats a coordinate, or a channel of a grid, below which the rate costs nothing more.
+        mean_spread: deviation over a batch to which each level's distances from its prior, in the prior's units, are normalised, against a
+            collapse; of a channel of a grid, that of all its positions together; 0 = they are not.
         network: sizes of the networks.
 
     Source: Sonderby et al. 2016, arXiv:1602.02282; residual posteriors: Vahdat, Kautz 2020, arXiv:2007.03898.
@@ -42,6 +44,7 @@ def ladder_vae(
     built: Any = modality.pyramid(levels, latent, **network)
     families = [Normal(latent, grid) for grid in built.grids]
     priors = [Standard(latent, built.grids[0]), *map(Neural, built.ready, families[1:])]
-    steps = map(Level, priors, map(Neural, built.meet, families), built.below)
+    found = (normal_change(meet, latent, mean_spread, f"level{i}", grid) for i, (meet, grid) in enumerate(zip(built.meet, built.grids), 1))
+    steps = map(Level, priors, found, built.below)
     writer = modality.writer(built.width, built.positions, likelihood, **network)
     return System(Ladder(built.up, list(steps), writer), [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)

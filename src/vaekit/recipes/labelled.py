@@ -17,7 +17,7 @@ from typing import Any
 from torch import nn
 
 from vaekit.core.conditional import Conditional, Neural
-from vaekit.core.declared import Count, Part, Share
+from vaekit.core.declared import Count, NonNegative, Part, Share
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective
 from vaekit.core.schedule import NonNegativeWeight
@@ -26,7 +26,7 @@ from vaekit.core.system import System
 from vaekit.models import ClassifiedVAE, LabelledVAE, StackedVAE
 from vaekit.parts.networks import MLP, Late
 from vaekit.parts.objectives import KL, Classification, RateUnder, Reconstruction
-from vaekit.parts.posteriors import Classes, DrawnNormal, Normal
+from vaekit.parts.posteriors import Classes, DrawnNormal, Normal, normal_posterior, weighed_means
 from vaekit.parts.priors import ClassPrior, Standard
 
 __all__ = ["m1", "m1_m2", "m2"]
@@ -43,8 +43,9 @@ def _share(modality: Modality) -> float:
 
 
 def m1(
-    modality: Modality, latent: Count = 50, above: tuple[Count, ...] = (128,), beta: NonNegativeWeight = 1.0, vae_share: Part = 0.8,
-    likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
+    modality: Modality, latent: Count = 50, above: tuple[Count, ...] = (128,), beta: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0,
+    vae_share: Part = 0.8, likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None,
+    mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """M1: a VAE of all rows, then a classifier on its frozen latents, -log q(y|z), z ~ q(z|x), from the rows with a label.
 
@@ -53,28 +54,30 @@ def m1(
         latent: dimensions of z.
         above: widths of the network from z to the class.
         beta: weight of the rate, a number or a schedule.
+        free_bits: nats a coordinate of z below which the rate costs nothing more.
         vae_share: share of the training that the VAE gets, in (0, 1); the classifier gets the rest.
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the means of q(z|x) are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Kingma, Mohamed, Rezende, Welling 2014, arXiv:1406.5298.
     """
     _classes(modality)
-    posterior = Neural(modality.reader(own=reader, **network), Normal(latent))
+    posterior = normal_posterior(modality.reader(own=reader, **network), latent, mean_spread)
     told = Neural(MLP(latent + modality.condition_width, above), Classes(len(modality.classes)))
     decoder = modality.writer(latent, likelihood=likelihood, own=writer, **network)
-    first = Stage(Objective(Reconstruction(), KL(beta)), learn=("posterior", "likelihood"), share=vae_share)
+    first = Stage(Objective(Reconstruction(), KL(beta, free_bits)), learn=("posterior", "likelihood"), share=vae_share)
     told_apart = Objective(Classification(_share(modality), 1.0, 0.5, ()))
     second = Stage(told_apart, learn=("classifier",), share=1 - vae_share, watch="classification")
     return System(ClassifiedVAE(posterior, Standard(latent), decoder, told), [first, second], modality)
 
 
 def m2(
-    modality: Modality, latent: Count = 50, alpha: NonNegativeWeight = 20.0, labelled: Share = 0.25,
+    modality: Modality, latent: Count = 50, alpha: NonNegativeWeight = 20.0, labelled: Share = 0.25, free_bits: NonNegative = 0.0,
     classifier: Mapping[str, Any] = MappingProxyType({}), likelihood: Any = "auto", reader: nn.Module | None = None,
-    writer: nn.Module | None = None, **network: Any,
+    writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """M2: the bound on log p(x, y) where y was seen, on log p(x) with all y elsewhere, + alpha -log q(y|x) where y was seen.
 
@@ -84,10 +87,13 @@ def m2(
         alpha: weight of the mean of -log q(y|x) over labelled rows beside the mean of the bound over all rows; a number or a schedule.
             The paper's is 0.1, under which classes that the bound finds by itself are slow to become those of the labels.
         labelled: share of a batch that is labelled rows, where the data has fewer.
+        free_bits: nats a coordinate of z, and of the class as one, below which the rate costs nothing more.
         classifier: sizes of q(y|x)'s network where they are others than those of q(z|x, y)'s, such as `{"dropout": 0.3}`.
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder: q(y|x) and q(z|x, y) begin with a copy each.
         writer: a person's own decoder, from the classes and z side by side.
+        mean_spread: deviation over a batch, each class of a row as it is believed, to which the means of q(z|x, y) are normalised, against
+            a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Kingma, Mohamed, Rezende, Welling 2014, arXiv:1406.5298.
@@ -97,15 +103,15 @@ def m2(
     trunk: Any = modality.reader(own=deepcopy(reader), **network)
     posterior = Neural(Late(trunk, MLP(trunk.width + count, (trunk.width,))), Normal(latent))
     decoder = modality.writer(count + latent, likelihood=likelihood, own=writer, **network)
-    model = LabelledVAE(told_apart, classes, posterior, Standard(latent), decoder)
-    objective = Objective(Reconstruction(), KL(), Classification(_share(modality), alpha, labelled))
+    model = LabelledVAE(told_apart, classes, posterior, Standard(latent), decoder, weighed_means(latent, mean_spread))
+    objective = Objective(Reconstruction(), KL(1.0, free_bits), Classification(_share(modality), alpha, labelled))
     return System(model, [Stage(objective, watch="loss")], modality)
 
 
 def m1_m2(
     modality: Modality, features: Count = 50, latent: Count = 50, above: tuple[Count, ...] = (256, 256), alpha: NonNegativeWeight = 0.1,
-    labelled: Share = 0.25, vae_share: Part = 0.35, likelihood: Any = "auto", reader: nn.Module | None = None,
-    writer: nn.Module | None = None, **network: Any,
+    labelled: Share = 0.25, free_bits: NonNegative = 0.0, vae_share: Part = 0.35, likelihood: Any = "auto",
+    reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """M1 + M2: a VAE of all rows, then M2 on draws of its frozen latent, -log p(f|y, z) in the place of -log p(x|y, z).
 
@@ -116,27 +122,31 @@ def m1_m2(
         above: widths of M2's networks.
         alpha: weight of the mean of -log q(y|f) over labelled rows beside the mean of M2's bound over all rows; a number or a schedule.
         labelled: share of a batch that is labelled rows, where the data has fewer.
+        free_bits: nats a coordinate of f, then of z, and of the class as one, below which the rate costs nothing more.
         vae_share: share of the training that the VAE gets, in (0, 1); M2 gets the rest.
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
+        mean_spread: deviation over a batch to which the means of q(f|x) are normalised, and those of q(z|f, y), each class as it is
+            believed, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
     Source: Kingma, Mohamed, Rezende, Welling 2014, arXiv:1406.5298.
     """
-    posterior = Neural(modality.reader(own=reader, **network), Normal(features))
+    posterior = normal_posterior(modality.reader(own=reader, **network), features, mean_spread, "features")
     decoder = modality.writer(features, likelihood=likelihood, own=writer, **network)
-    model = StackedVAE(posterior, Standard(features), decoder, _above(modality, features, latent, above))
-    below = Objective(Reconstruction(), RateUnder("features", model.prior))
+    model = StackedVAE(posterior, Standard(features), decoder, _above(modality, features, latent, above, mean_spread))
+    below = Objective(Reconstruction(), RateUnder("features", model.prior, free_bits=free_bits))
     first = Stage(below, learn=("posterior", "likelihood"), share=vae_share, watch="loss")
-    objective = Objective(KL(), Classification(_share(modality), alpha, labelled))
+    objective = Objective(KL(1.0, free_bits), Classification(_share(modality), alpha, labelled))
     second = Stage(objective, learn=("above",), share=1 - vae_share, watch="loss")
     return System(model, [first, second], modality)
 
 
-def _above(modality: Modality, features: int, latent: int, hidden: tuple[int, ...]) -> LabelledVAE:
+def _above(modality: Modality, features: int, latent: int, hidden: tuple[int, ...], mean_spread: float) -> LabelledVAE:
     """M2 of features."""
     classes, count, told = _classes(modality), len(modality.classes), modality.condition_width
     classifier: Conditional = Neural(MLP(features + told, hidden), Classes(count))
     posterior = Neural(MLP(features + told + count, hidden), Normal(latent))
-    return LabelledVAE(classifier, classes, posterior, Standard(latent), Neural(MLP(count + latent + told, hidden), DrawnNormal(features)))
+    explained = Neural(MLP(count + latent + told, hidden), DrawnNormal(features))
+    return LabelledVAE(classifier, classes, posterior, Standard(latent), explained, weighed_means(latent, mean_spread))

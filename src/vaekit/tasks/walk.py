@@ -24,8 +24,8 @@ from vaekit.core.noise import RowNoise, random_state_kept
 from vaekit.core.system import System
 
 __all__ = [
-    "VALUES", "Layout", "Progress", "Rows", "at_rest", "batches", "chunk", "codes_a_row", "count", "device_of", "has_density", "layout",
-    "needs_continuum", "needs_density", "noise_of", "onto_codes", "silent", "value",
+    "VALUES", "Layout", "Progress", "Rows", "at_rest", "batches", "chunk", "codes_a_row", "coordinates_together", "count", "device_of",
+    "has_density", "layout", "needs_continuum", "needs_density", "noise_of", "onto_codes", "silent", "value",
 ]
 
 Rows: TypeAlias = Mapping[str, Tensor]
@@ -139,6 +139,14 @@ def has_density(system: System) -> bool:
     with at_rest(system) as device:
         trace = system.model(system.modality.example(1).to(device), centre())
     return all(site.random for site in trace.sites.values())
+
+
+def coordinates_together(system: System) -> int:
+    """How many coordinates of a latent share one KL: all, where no latent's falls apart into them; else 1, as where there is none."""
+    with at_rest(system) as device:
+        sites = system.model(system.modality.example(1).to(device), centre()).sites.values()
+    apart = any(not site.random or site.kl_by_dimension() is not None for site in sites)
+    return 1 if apart else max(site.z.shape[2:].numel() for site in sites)
 
 
 def needs_density(system: System, lacking: str) -> None:

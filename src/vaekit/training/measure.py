@@ -1,4 +1,7 @@
-r"""The bound on held-out rows while training: the number that early stopping and the best weights go by.
+r"""The bound on held-out rows while training: the number that early stopping and the best weights go by; and how many units are active.
+
+    a unit is active where its KL > 0.01 nats, or, where a KL does not fall apart into units, where Var_x E_q[z] > 0.01 in the prior's
+    variances                                                                  (Burda et al. 2015, arXiv:1509.00519)
 
 Noise belongs to the row, so two validations differ by the weights alone.
 """
@@ -8,6 +11,7 @@ from typing import Protocol
 
 import torch
 
+from vaekit.core import dispatch
 from vaekit.core.batch import Batch
 from vaekit.core.noise import RowNoise, random_state_kept
 from vaekit.core.objective import Step
@@ -16,6 +20,8 @@ from vaekit.core.trace import Trace
 __all__ = ["Feed", "Rows", "measure"]
 
 _ACTIVE = 0.01
+# Rows whose means are asked for where a KL has no units: those of a flow are moments of many draws.
+_ROWS = 256
 
 
 class Rows(Protocol):
@@ -72,6 +78,7 @@ def measure(step: Step, rows: Rows) -> tuple[dict[str, float], int, int]:
 def _measured(step: Step, rows: Rows) -> tuple[dict[str, float], int, int]:
     totals: dict[str, torch.Tensor] = {}
     by_site: dict[str, torch.Tensor] = {}
+    away: dict[str, list[torch.Tensor]] = {}
     count = 0
     for batch in rows.in_order():
         trace = step.walk(batch, RowNoise(batch.x))  # type: ignore[arg-type]
@@ -83,9 +90,13 @@ def _measured(step: Step, rows: Rows) -> tuple[dict[str, float], int, int]:
             totals[name] = totals.get(name, torch.zeros_like(value)) + value * batch.rows
         for name, value in _kl_by_dimension(trace).items():
             by_site[name] = by_site.get(name, torch.zeros_like(value)) + value
+        if count < _ROWS:
+            for name, value in _away(trace).items():
+                away.setdefault(name, []).append(value)
         count += batch.rows
-    active = sum(int((value / count > _ACTIVE).sum()) for value in by_site.values())
-    return {n: float(v) / count for n, v in totals.items()}, active, sum(v.numel() for v in by_site.values())
+    units = [value / count for value in by_site.values()] + [torch.cat(values).var(0, correction=0) for values in away.values()]
+    active = sum(int((value > _ACTIVE).sum()) for value in units)
+    return {n: float(v) / count for n, v in totals.items()}, active, sum(v.numel() for v in units)
 
 
 def _kl_by_dimension(trace: Trace) -> dict[str, torch.Tensor]:
@@ -95,4 +106,15 @@ def _kl_by_dimension(trace: Trace) -> dict[str, torch.Tensor]:
         values = site.kl_by_dimension() if site.random else None
         if values is not None:
             found[name] = trace.mean(values).sum(0)
+    return found
+
+
+def _away(trace: Trace) -> dict[str, torch.Tensor]:
+    """How far the posterior's mean of each row is from the prior's, in its deviations, of each latent whose KL has no coordinates."""
+    found = {}
+    for name, site in trace.sites.items():
+        # What is decided as its prior says, such as a class that is read from a latent, is no unit of its own; nor has a code any.
+        own = site.random and site.belief is not site.prior and dispatch.codebook(site.belief) is None
+        if own and site.kl_by_dimension() is None:
+            found[name] = trace.mean((dispatch.soft(site.belief) - dispatch.soft(site.prior)) / site.prior.stddev).float()
     return found

@@ -20,7 +20,8 @@ class Validation:
         rate: the learning rate.
         train: mean readings of the steps since the last validation, nats a row.
         held_out: readings on held-out rows, `elbo` among them where the model has one, nats a row.
-        active_units: latent coordinates whose KL exceeds 0.01 nats on held-out rows, of all.
+        active_units: latent coordinates whose KL exceeds 0.01 nats on held-out rows, of all; where a KL has no coordinates, those whose
+            posterior means vary by more than 0.01 of the prior's variance.
         latent_units: all latent coordinates.
     """
 

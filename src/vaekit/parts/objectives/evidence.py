@@ -4,6 +4,7 @@ r"""The two sides of the evidence bound.
     -ELBO = distortion + beta * rate,     beta = 1  (Kingma, Welling 2013, arXiv:1312.6114), beta > 1 (Higgins et al. 2017)
 
     free bits   sum_d max(mean_b KL_d, lambda)          (Kingma et al. 2016, arXiv:1606.04934)
+                d a coordinate; the whole latent where its KL, that of draws alone, does not fall apart into coordinates
     capacity    |KL - C(progress)|                      (Burgess et al. 2018, arXiv:1804.03599)
 """
 
@@ -18,7 +19,7 @@ from vaekit.core.objective import Objective, Term
 from vaekit.core.schedule import NonNegativeWeight, Weight, schedule
 from vaekit.core.trace import Trace
 
-__all__ = ["KL", "Reconstruction"]
+__all__ = ["KL", "Reconstruction", "floored"]
 
 
 class Reconstruction(Term):
@@ -41,7 +42,8 @@ class KL(Term):
 
     Arguments:
         weight: beta: a number, a schedule, or a schedule's JSON form.
-        free_bits: lambda, nats a coordinate, or a channel of a grid: below it, its mean over the batch costs nothing more.
+        free_bits: lambda, nats a coordinate, a channel of a grid, or a latent whose KL has no coordinates, as under a mixture or a flow:
+            below it, its mean over the batch costs nothing more.
         capacity: C, nats: a number or a schedule at which the rate's mean over the batch is held; None = no capacity.
 
     Raises:
@@ -65,14 +67,28 @@ class KL(Term):
 def _floored_rate(trace: Trace, floor: float) -> Tensor:
     """sum_d max(mean_b KL_d, floor) over all sites, `()`; a site that does not fall apart into coordinates counts as one.
 
+    What is decided as its prior says, such as a class that is read from a latent, has no rate to be floored.
+    """
+    found = []
+    for site in trace.sites.values():
+        if site.belief is not site.prior:
+            by_dimension = site.kl_by_dimension()
+            found.append(floored(site.kl() if by_dimension is None else by_dimension, trace, floor))
+    return torch.stack(found).sum()
+
+
+def floored(kl: Tensor, trace: Trace, floor: float) -> Tensor:
+    """sum_d max(mean_b KL_d, floor), `()`.
+
     A channel of a grid counts as one coordinate, summed over its positions (Kingma et al. 2016): a place where most rows have nothing to
     say, such as a corner of an image, must stay free to say nothing.
+
+    Arguments:
+        kl: of one latent by coordinate, `(S or 1, B, *positions, latent)`, or as a whole, `(S or 1, B)`, nats.
+        trace: of the walk.
+        floor: lambda, nats.
     """
-    floored = []
-    for site in trace.sites.values():
-        by_dimension = site.kl_by_dimension()
-        values = trace.mean(site.kl().unsqueeze(-1) if by_dimension is None else by_dimension.unsqueeze(2).flatten(2, -2).sum(2))
-        weight = trace.batch.weight
-        mean = (values if weight is None else weight.unsqueeze(-1) * values).mean(0)
-        floored.append(mean.clamp(min=floor).sum())
-    return torch.stack(floored).sum()
+    values = trace.mean(kl.unsqueeze(-1) if kl.dim() == 2 else kl.unsqueeze(2).flatten(2, -2).sum(2))
+    weight = trace.batch.weight
+    mean = (values if weight is None else weight.unsqueeze(-1) * values).mean(0)
+    return mean.clamp(min=floor).sum()

@@ -16,11 +16,12 @@ from torch import Tensor
 from vaekit.core.batch import lead
 from vaekit.core.borrowed import Borrowed
 from vaekit.core.conditional import Conditional
-from vaekit.core.declared import Fraction, Share, conform
+from vaekit.core.declared import Fraction, NonNegative, Share, conform
 from vaekit.core.dispatch import divergence
 from vaekit.core.objective import Needs, Term
 from vaekit.core.schedule import NonNegativeWeight, Weight
 from vaekit.core.trace import Trace, over_event
+from vaekit.parts.objectives.evidence import floored
 
 __all__ = ["RateUnder", "Classification"]
 
@@ -64,17 +65,23 @@ class RateUnder(Term):
         site: name of the latent.
         prior: p_0, given the condition; borrowed.
         weight: a number, a schedule, or a schedule's JSON form.
+        free_bits: lambda, nats a coordinate: below it, its mean over the batch costs nothing more; `()` then.
+
+    Raises:
+        InputError: where free bits are negative.
     """
 
     # The rates of what lies above say nothing yet.
     needs = Needs(rates=False)
 
-    def __init__(self, site: str, prior: Conditional, weight: Weight = 1.0):
+    def __init__(self, site: str, prior: Conditional, weight: Weight = 1.0, free_bits: NonNegative = 0.0):
         super().__init__("rate", weight)
-        self.site, self.prior = site, Borrowed(prior)
+        conform("free_bits", free_bits, NonNegative)
+        self.site, self.prior, self.free_bits = site, Borrowed(prior), free_bits
 
     def forward(self, trace: Trace) -> Tensor:
         """The rate, nats."""
         site, prior = trace.sites[self.site], self.prior(lead(trace.batch.condition))
         exact = divergence(site.posterior, prior)
-        return site.posterior.log_prob(site.z) - prior.log_prob(site.z) if exact is None else over_event(exact)  # type: ignore[union-attr]
+        kl = site.posterior.log_prob(site.z) - prior.log_prob(site.z) if exact is None else exact  # type: ignore[union-attr]
+        return floored(kl, trace, self.free_bits) if self.free_bits else over_event(kl)

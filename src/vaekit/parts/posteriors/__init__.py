@@ -4,13 +4,24 @@ from vaekit.parts.posteriors.classes import Classes
 from vaekit.parts.posteriors.drawn import DrawnNormal
 from vaekit.parts.posteriors.flow import Flow
 from vaekit.parts.posteriors.normal import Normal
-from vaekit.parts.posteriors.normalised import NormalisedMean, normal_posterior
+from vaekit.parts.posteriors.normalised import (
+    NormalisedMean,
+    Residual,
+    Weighed,
+    distances,
+    normal_change,
+    normal_posterior,
+    read_as_data,
+    residual_posterior,
+    weighed_means,
+)
 from vaekit.parts.posteriors.point import Point
 from vaekit.parts.posteriors.quantised import Grid, MovingVectors, Quantised, Vectors, vectors
 from vaekit.parts.posteriors.relaxed import Relaxed
 from vaekit.parts.posteriors.sphere import Sphere
 
 __all__ = [
-    "Classes", "DrawnNormal", "Flow", "Grid", "MovingVectors", "Normal", "NormalisedMean", "Point", "Quantised", "Relaxed", "Sphere",
-    "Vectors", "normal_posterior", "vectors",
+    "Classes", "DrawnNormal", "Flow", "Grid", "MovingVectors", "Normal", "NormalisedMean", "Point", "Quantised", "Relaxed", "Residual",
+    "Sphere", "Vectors", "Weighed", "distances", "normal_change", "normal_posterior", "read_as_data",
+    "residual_posterior", "vectors", "weighed_means",
 ]

@@ -7,20 +7,49 @@ A posterior that equals the prior has means that do not vary. Here they do, what
     E_x KL(q(z|x) || N(0, I)) >= (1/2) sum_d E_x m'_d(x)^2 = (1/2) sum_d (g^2 + h_d^2),  with equality where all s = 1
 
 (Zhu et al. 2020, arXiv:2004.12585)
+
+Another prior than N(0, I) needs another reading of the same idea:
+
+    N(n, t^2), learned     q = N(n + t d, (t s)^2): the distance d is normalised, in the prior's units, and the floor is the same.
+                           With m itself normalised there is none: prior and posterior can widen together until m' tells nothing.
+    on a grid, P places    d over rows and places has the deviation g / sqrt(P): a channel counts as one coordinate, summed over its
+                           places, as for free bits, and a place may say nothing where others say more: (g^2 + P h_d^2) / 2 a channel.
+    a flow, a mixture      m' varies as above, but a prior that widens with its posterior pays ever less for it: there is no floor.
+    where classes weigh    a, b^2 = moments under q(y|x), or all variance could go to classes that no row is believed to have.
 """
+
+from collections.abc import Callable
+from math import sqrt
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution, Independent
+from torch.distributions import Normal as _Normal
 
-from vaekit.core.conditional import Neural
+from vaekit.core.borrowed import Borrowed
+from vaekit.core.conditional import Conditional, Neural
 from vaekit.core.declared import NonNegative, Positive, conform
 from vaekit.core.learned import LearnsFromData
-from vaekit.core.trace import Trace
+from vaekit.core.trace import Site, Trace
 from vaekit.parts.posteriors.normal import Normal
 
-__all__ = ["NormalisedMean", "normal_posterior"]
+__all__ = [
+    "NormalisedMean", "Residual", "Weighed", "distances", "means", "normal_change", "normal_posterior", "read_as_data",
+    "residual_posterior", "weighed_means",
+]
 
 _TINY = 1e-8
+
+
+def means(site: Site) -> Tensor:
+    """The posterior's means, `(S or 1, B, *positions, latent)`."""
+    return site.posterior.mean  # type: ignore[union-attr]
+
+
+def distances(site: Site) -> Tensor:
+    """How far the posterior's means are from the prior's, in the prior's deviations, `(S or 1, B, *positions, latent)`."""
+    return (site.posterior.mean - site.prior.mean) / site.prior.stddev  # type: ignore[union-attr]
 
 
 class NormalisedMean(nn.Module, LearnsFromData):
@@ -32,8 +61,9 @@ class NormalisedMean(nn.Module, LearnsFromData):
     Arguments:
         head: from features to the means and the log-scales.
         latent: dimensions at each position.
-        spread: g, the deviation of the means over a batch, above 0.
+        spread: g, the deviation of the means over a batch, of a channel of a grid that of all its positions together; above 0.
         site: the latent's name in a walk.
+        found: what was normalised, as a walk's site shows it: `means`, or `distances` where the head says how far a prior is.
 
     Raises:
         InputError: where the spread is not above 0.
@@ -42,20 +72,49 @@ class NormalisedMean(nn.Module, LearnsFromData):
     mean: Tensor
     variance: Tensor
 
-    def __init__(self, head: nn.Module, latent: int, spread: Positive = 0.6, site: str = "z"):
+    def __init__(
+        self, head: nn.Module, latent: int, spread: Positive = 0.6, site: str = "z", found: Callable[[Site], Tensor] = means
+    ):
         super().__init__()
         conform("spread", spread, Positive)
-        self.head, self.spread, self.site = head, spread, site
+        self.head, self.spread, self.site, self.found = head, spread, site, found
         self.shift = nn.Parameter(torch.zeros(latent))
         self.register_buffer("mean", torch.zeros(latent))
         self.register_buffer("variance", torch.ones(latent))
+        self._latest: tuple[Tensor, Tensor] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has: all but the latest step's moments, which belong to its gradient."""
+        return {**self.__dict__, "_latest": None}
 
     def forward(self, features: Tensor) -> Tensor:
         """The normalised means and the log-scales, `(S, B, *positions, 2 latent)`."""
         location, log_scale = self.head(features).float().chunk(2, dim=-1)
-        mean, variance = _moments(location) if self.training else (self.mean, self.variance)
-        normalised = self.spread * (location - mean) * torch.rsqrt(variance + _TINY) + self.shift
-        return torch.cat([normalised, log_scale], dim=-1)
+        return torch.cat([self.normalised(location), log_scale], dim=-1)
+
+    def normalised(self, location: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Means of rows of the data, normalised; `(S, B, *positions, latent)`.
+
+        Arguments:
+            location: m, of the same shape.
+            weight: of each particle and row, `(S, B)`; None = all alike.
+        """
+        if not self.training:
+            return self._moved(location, self.mean, self.variance)
+        self._latest = _moments(location, weight)
+        return self._moved(location, *self._latest)
+
+    def as_data(self, features: Tensor) -> Tensor:
+        """Numbers as `forward` gives them, of rows that are not of the data: normalised as the latest rows of the data were."""
+        location, log_scale = self.head(features).float().chunk(2, dim=-1)
+        moments = self._latest if self.training and self._latest is not None else (self.mean, self.variance)
+        return torch.cat([self._moved(location, *moments), log_scale], dim=-1)
+
+    def _moved(self, location: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        return self._deviation(location) * (location - mean) * torch.rsqrt(variance + _TINY) + self.shift
+
+    def _deviation(self, values: Tensor) -> float:
+        return self.spread / sqrt(values.shape[2:-1].numel())
 
     def start(self, trace: Trace) -> None:
         """Nothing: a step uses the batch's own moments."""
@@ -63,11 +122,13 @@ class NormalisedMean(nn.Module, LearnsFromData):
     @torch.no_grad()
     def observe(self, trace: Trace) -> Tensor:
         """Mean and mean square of the means, in the buffers' units, `(2, latent)`; of no use while training, and not used then."""
-        posterior = trace.sites[self.site].posterior
-        if posterior is None:
+        site = trace.sites[self.site]
+        if site.posterior is None:
             raise ValueError("means are normalised over rows that are seen: the batch has no x")
-        away = ((posterior.mean - self.shift) / self.spread).flatten(0, -2)
-        return torch.stack([away.mean(0), away.square().mean(0)])
+        found = self.found(site)
+        away = (found - self.shift) / self._deviation(found)
+        weight = 1.0 if trace.batch.weight is None else trace.batch.weight.reshape(-1, *(1,) * (away.dim() - 2))
+        return torch.stack([(weight * trace.mean(values)).flatten(0, -2).mean(0) for values in (away, away.square())])
 
     def after_step(self, observed: Tensor) -> None:
         """Nothing, see above."""
@@ -81,22 +142,147 @@ class NormalisedMean(nn.Module, LearnsFromData):
         self.variance.copy_(variance * (square - mean.square()).clamp(min=0))
 
 
-def _moments(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each channel over all other axes."""
+def _moments(values: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel over all other axes, under weights `(S, B)` of particles and rows."""
     axes = tuple(range(values.dim() - 1))
-    variance, mean = torch.var_mean(values, axes, correction=0)
-    return mean, variance
+    if weight is None:
+        variance, mean = torch.var_mean(values, axes, correction=0)
+        return mean, variance
+    share = (weight / weight.sum()).reshape(*weight.shape, *(1,) * (values.dim() - 2)) / values.shape[2:-1].numel()
+    mean = (share * values).sum(axes)
+    return mean, (share * (values - mean).square()).sum(axes)
 
 
-def normal_posterior(network: nn.Module, latent: int, mean_spread: NonNegative = 0.0) -> Neural:
+class _AsData(nn.Module):
+    """A head for rows that are not of the data.
+
+    Arguments:
+        head: that of the rows of the data, which it belongs to.
+    """
+
+    def __init__(self, head: NormalisedMean):
+        super().__init__()
+        self.head = head
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The numbers of a normal posterior, `(S, B, *positions, 2 latent)`."""
+        return self.head.as_data(features)
+
+
+def read_as_data(posterior: Neural) -> Neural:
+    """A posterior for rows that are not of the data: where its means are normalised, by the moments of the latest rows that were.
+
+    Rows that were learned, such as pseudo-inputs, must neither be normalised by moments of their own, which would hide where they lie
+    among the data, nor have a part in those of the data. In a walk the rows of the data are read first.
+
+    Arguments:
+        posterior: of rows of the data.
+    """
+    if not isinstance(posterior.head, NormalisedMean):
+        return posterior
+    return Neural(posterior.network, posterior.family, _AsData(posterior.head))
+
+
+class Weighed(nn.Module):
+    """What normalises a normal posterior's means where particles and rows do not all count alike.
+
+    Arguments:
+        latent: dimensions.
+        spread: g, the deviation of the means, above 0.
+        site: the latent's name in a walk.
+    """
+
+    def __init__(self, latent: int, spread: Positive = 0.6, site: str = "z"):
+        super().__init__()
+        self.means = NormalisedMean(nn.Identity(), latent, spread, site)
+
+    def forward(self, found: Any, weight: Tensor) -> Distribution:
+        """The posterior with its means normalised.
+
+        Arguments:
+            found: a diagonal normal of batch shape `(S, B)`.
+            weight: of each particle and row, `(S, B)`.
+        """
+        location = self.means.normalised(found.base_dist.loc, weight)
+        moved = _Normal(location, found.base_dist.scale, validate_args=False)
+        return Independent(moved, found.reinterpreted_batch_ndims, validate_args=False)
+
+
+class Residual(Conditional):
+    """N(n + t d, (t s)^2): a posterior that says how far it is from a normal prior N(n, t^2), in the prior's own units.
+
+    Arguments:
+        change: N(d, s^2), given `(x, observed, condition)`.
+        prior: N(n, t^2), given the condition; borrowed.
+
+    Source: Vahdat, Kautz 2020, arXiv:2007.03898.
+    """
+
+    def __init__(self, change: Conditional, prior: Conditional):
+        super().__init__()
+        self.change, self.prior = change, Borrowed(prior)
+
+    def forward(self, *given: Tensor | None) -> Distribution:
+        """The posterior, batch shape `(1, B)`, event `(latent,)`."""
+        change: Any = self.change(*given)
+        p, d = self.prior(given[2]).base_dist, change.base_dist
+        moved = _Normal(p.loc + p.scale * d.loc, p.scale * d.scale, validate_args=False)
+        return Independent(moved, change.reinterpreted_batch_ndims, validate_args=False)
+
+
+def normal_posterior(network: nn.Module, latent: int, mean_spread: NonNegative = 0.0, site: str = "z") -> Neural:
     """The diagonal normal posterior of a network, its means normalised where asked.
 
     Arguments:
         network: from evidence to features; has `width`.
         latent: dimensions of the latent.
         mean_spread: g, the deviation of the means over a batch; 0 = they are as the network says.
+        site: the latent's name in a walk.
     """
     family = Normal(latent)
     if not mean_spread:
         return Neural(network, family)
-    return Neural(network, family, NormalisedMean(family.head(network.width), latent, mean_spread))  # type: ignore[arg-type]
+    return Neural(network, family, NormalisedMean(family.head(network.width), latent, mean_spread, site))  # type: ignore[arg-type]
+
+
+def normal_change(
+    network: nn.Module, latent: int, mean_spread: NonNegative = 0.0, site: str = "z", positions: tuple[int, ...] = ()
+) -> Neural:
+    """N(d, s^2), how far a posterior is from its prior in the prior's units, with the distances d normalised where asked.
+
+    Arguments:
+        network: to features; has `width`.
+        latent: dimensions of the latent at each position.
+        mean_spread: g, the deviation of d over a batch, of a channel of a grid that of all its positions together; 0 = as the network says.
+        site: the latent's name in a walk.
+        positions: of the latent's grid; empty = a vector.
+    """
+    family = Normal(latent, positions)
+    if not mean_spread:
+        return Neural(network, family)
+    return Neural(network, family, NormalisedMean(family.head(network.width), latent, mean_spread, site, distances))  # type: ignore[arg-type]
+
+
+def residual_posterior(network: nn.Module, latent: int, prior: Conditional, mean_spread: NonNegative = 0.0) -> Conditional:
+    """A diagonal normal posterior under a normal prior that learns; where its means are normalised, they are in the prior's units.
+
+    Arguments:
+        network: from evidence to features; has `width`.
+        latent: dimensions of the latent.
+        prior: p(z|c), a diagonal normal.
+        mean_spread: g, the deviation of the distances from the prior over a batch; 0 = a posterior that does not look at its prior.
+    """
+    if not mean_spread:
+        return normal_posterior(network, latent)
+    return Residual(normal_change(network, latent, mean_spread), prior)
+
+
+def weighed_means(latent: int, mean_spread: NonNegative = 0.0, site: str = "z") -> Weighed | None:
+    """What normalises the means of a posterior of which some particles count more than others; None where none are to be.
+
+    Arguments:
+        latent: dimensions of the latent.
+        mean_spread: g, the deviation of the means over a batch; 0 = they stay as they are.
+        site: the latent's name in a walk.
+    """
+    return Weighed(latent, mean_spread, site) if mean_spread else None
