@@ -210,7 +210,7 @@ def test_free_bits_of_features_are_a_floor_under_each_coordinate():
     trace = model(batch, from_posterior())
     posterior = trace.sites["features"].posterior
     means = (0.5 * (posterior.variance + posterior.mean.square() - 1) - posterior.stddev.log())[0].mean(0)
-    floor = float(means.mean())
+    floor = means.mean().item()
     torch.testing.assert_close(RateUnder("features", model.prior, free_bits=floor)(trace), means.clamp(min=floor).sum())
 
 
