@@ -35,7 +35,8 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "m1": {"latent": 50, "network": "mlp", "hidden": [500, 500], **_TRAINING},
     "m2": {
         # Ten decodings a row: the decoder is what must be cheap. A row is told apart once, so that there a convolution can be paid for.
-        "latent": 50, "network": "mlp", "hidden": [500, 500], "alpha": 20.0, "labelled": 0.1,
+        # The classifier sees digits moved: one try of six minutes then told 6.9 % of validation images wrong, those without 14 to 20 %.
+        "latent": 50, "network": "mlp", "hidden": [300, 300], "alpha": 20.0, "labelled": 0.1, "shift": 2, "compile": False,
         "classifier": {"network": "convolution", "channels": [16, 32, 64], "hidden": [128], "dropout": 0.2}, **_TRAINING,
     },
     "m1_m2": {
@@ -117,7 +118,7 @@ def main() -> int:
     parser.add_argument("--recipe", choices=sorted(_DEFAULTS), default="m2")
     parser.add_argument("--labels", type=int, default=100, help="how many, over all digits")
     parser.add_argument("--sets", type=int, default=5, help="sets of labels")
-    parser.add_argument("--minutes", type=float, default=90.0, help="wall-clock budget of training, over all sets")
+    parser.add_argument("--minutes", type=float, default=35.0, help="wall-clock budget of training, over all sets")
     parser.add_argument("--seed", type=int, default=0, help="of the first set; the others count on")
     parser.add_argument("--run", type=Path, metavar="DIR", help="folder of checkpoints, one below it for each set")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoints in --run")

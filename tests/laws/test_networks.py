@@ -22,9 +22,11 @@ from vaekit.parts.networks import (
     OwnWriter,
     Residual,
     Scaled,
+    Shifted,
     VectorReader,
     VectorWriter,
     join,
+    shifted,
 )
 from vaekit.parts.networks.activation import ACTIVATIONS
 from vaekit.parts.networks.convolution import to_pixels
@@ -61,6 +63,7 @@ READERS: dict[str, Reader] = {
     "own for vectors": ((6,), lambda: OwnReader(nn.Linear(6, 7), (6,), CONDITION)),
     "own for flat images": ((4, 4, 1), lambda: OwnReader(nn.Linear(16, 7), (4, 4, 1), CONDITION)),
     "corrupted": ((6,), lambda: Corrupted(VectorReader((6,), CONDITION, False, PLAIN, partial(MLP, hidden=(8,))), 0.3)),
+    "shifted": ((9, 7, 2), lambda: Shifted(_convolution((9, 7, 2)), 2)),
 }
 Writer = tuple[tuple[int, ...], Callable[[], nn.Module]]
 WRITERS: dict[str, Writer] = {
@@ -255,3 +258,37 @@ def test_an_own_network_that_does_not_fit_is_refused(make, words):
 def test_the_last_rearrangement_is_a_pixel_shuffle_with_its_channels_last():
     h = torch.randn(2, 4 * 3, 5, 7)
     assert torch.equal(to_pixels(h), nn.functional.pixel_shuffle(h, 2).movedim(1, -1))
+
+
+class _Plain(nn.Module):
+    """What it is given is what it tells."""
+
+    width, positions = 1, ()
+
+    def trunk(self, h: Tensor, condition: Tensor | None) -> Tensor:
+        return h
+
+    def embed(self, x: Tensor, observed: Tensor | None) -> Tensor:
+        return x if observed is None else torch.cat([x, observed.to(x.dtype)], dim=-1)
+
+
+def test_a_shifted_image_is_moved_as_a_whole_each_way_as_often_and_only_while_training():
+    reader, side = Shifted(_Plain(), 1), 4
+    x = torch.arange(side * side, dtype=torch.float32).reshape(1, 1, side, side, 1).expand(1, 9_000, -1, -1, -1)
+    torch.manual_seed(0)
+    seen = reader(x, x % 3 == 0, None)
+    bordered = nn.functional.pad(x[:, :1, ..., 0], (1, 1, 1, 1), mode="replicate")[0, 0]
+    ways = torch.stack([bordered[a : a + side, b : b + side] for a in range(3) for b in range(3)])
+    found = (seen[0, :, None, :, :, 0] == ways).flatten(2).all(-1)
+    assert torch.equal(found.sum(1), torch.ones(9_000)), "each row is one of the nine moves"
+    assert float((found.float().mean(0) - 1 / 9).abs().max()) < 0.02
+    assert torch.equal(seen[..., 1:], (seen[..., :1] % 3 == 0).float()), "which pixels are gaps moves with them"
+    assert torch.equal(reader.eval()(x, None, None), x)
+
+
+def test_what_cannot_be_shifted_is_refused():
+    assert isinstance(shifted(_Plain(), 0, (3,)), _Plain)
+    with pytest.raises(InputError, match="shift=2 moves images, but a row here has shape"):
+        shifted(_Plain(), 2, (3,))
+    with pytest.raises(InputError, match="out of sight: give a smaller one"):
+        shifted(_Plain(), 4, (8, 4, 1))

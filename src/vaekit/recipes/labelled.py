@@ -12,19 +12,19 @@ A batch holds more labelled rows than the data does, with weights that keep ever
 from collections.abc import Mapping
 from copy import deepcopy
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 from torch import nn
 
 from vaekit.core.conditional import Conditional, Neural
-from vaekit.core.declared import Count, NonNegative, Part, Share
+from vaekit.core.declared import Count, NonNegative, Part, Range, Share
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective
 from vaekit.core.schedule import NonNegativeWeight
 from vaekit.core.stage import Stage
 from vaekit.core.system import System
 from vaekit.models import ClassifiedVAE, LabelledVAE, StackedVAE
-from vaekit.parts.networks import MLP, Late
+from vaekit.parts.networks import MLP, Late, shifted
 from vaekit.parts.objectives import KL, Classification, RateUnder, Reconstruction
 from vaekit.parts.posteriors import Classes, DrawnNormal, Normal, normal_posterior, weighed_means
 from vaekit.parts.priors import ClassPrior, Standard
@@ -76,8 +76,8 @@ def m1(
 
 def m2(
     modality: Modality, latent: Count = 50, alpha: NonNegativeWeight = 20.0, labelled: Share = 0.25, free_bits: NonNegative = 0.0,
-    classifier: Mapping[str, Any] = MappingProxyType({}), likelihood: Any = "auto", reader: nn.Module | None = None,
-    writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
+    classifier: Mapping[str, Any] = MappingProxyType({}), shift: Annotated[int, Range(0)] = 0, likelihood: Any = "auto",
+    reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """M2: the bound on log p(x, y) where y was seen, on log p(x) with all y elsewhere, + alpha -log q(y|x) where y was seen.
 
@@ -89,6 +89,8 @@ def m2(
         labelled: share of a batch that is labelled rows, where the data has fewer.
         free_bits: nats a coordinate of z, and of the class as one, below which the rate costs nothing more.
         classifier: sizes of q(y|x)'s network where they are others than those of q(z|x, y)'s, such as `{"dropout": 0.3}`.
+        shift: pixels that q(y|x) sees an image moved by at most, down and across, anew each time while training: a class does not hang on
+            the place.
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder: q(y|x) and q(z|x, y) begin with a copy each.
         writer: a person's own decoder, from the classes and z side by side.
@@ -99,7 +101,7 @@ def m2(
     Source: Kingma, Mohamed, Rezende, Welling 2014, arXiv:1406.5298.
     """
     classes, count = _classes(modality), len(modality.classes)
-    told_apart = Neural(modality.reader(own=reader, **{**network, **classifier}), Classes(count))
+    told_apart = Neural(shifted(modality.reader(own=reader, **{**network, **classifier}), shift, modality.event), Classes(count))
     trunk: Any = modality.reader(own=deepcopy(reader), **network)
     posterior = Neural(Late(trunk, MLP(trunk.width + count, (trunk.width,))), Normal(latent))
     decoder = modality.writer(count + latent, likelihood=likelihood, own=writer, **network)

@@ -11,11 +11,12 @@ from vaekit.parts.networks.mlp import MLP
 from vaekit.parts.networks.own import OwnReader, OwnWriter
 from vaekit.parts.networks.pyramid import Pyramid, grid_pyramid, vector_pyramid
 from vaekit.parts.networks.residual import Residual
+from vaekit.parts.networks.shifted import Shifted, shifted
 from vaekit.parts.networks.transformer import CausalTransformer
 from vaekit.parts.networks.vectors import VectorReader, VectorWriter
 
 __all__ = [
     "MLP", "CausalTransformer", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Critic", "Late", "Logarithm", "OneHot", "Ordered",
-    "OwnReader", "OwnWriter", "Pyramid", "Residual", "Scaled", "VectorReader", "VectorWriter", "VelocityField", "coarsest",
-    "grid_pyramid", "join", "vector_pyramid",
+    "OwnReader", "OwnWriter", "Pyramid", "Residual", "Scaled", "Shifted", "VectorReader", "VectorWriter", "VelocityField", "coarsest",
+    "grid_pyramid", "join", "shifted", "vector_pyramid",
 ]
