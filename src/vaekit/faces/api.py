@@ -17,6 +17,7 @@ from vaekit.core.schedule import as_json
 from vaekit.core.system import System
 from vaekit.data import open_records
 from vaekit.faces.anatomy import added_head
+from vaekit.faces.apart import refuse_inside
 from vaekit.faces.composed import identity, same_run
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.origin import remembered, reopened
@@ -234,6 +235,7 @@ def _begun(folder: Path, run: dict[str, Any], replace: bool) -> Iterator[None]:
         InputError: where the folder holds something else, or cannot be made.
     """
     if replace and (folder / _RUN).is_file():
+        refuse_inside(folder, *(run["data"].get(name) for name in ("source", "labels", "condition")))
         shutil.rmtree(folder)
     _free(folder)
     with folders_above(folder):

@@ -19,6 +19,7 @@ from vaekit.core.errors import InputError
 from vaekit.evaluation.figure import Figure, figure
 from vaekit.evaluation.values import take
 from vaekit.faces import api
+from vaekit.faces.apart import refuse_inside
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.origin import held_out
 from vaekit.operations.store import read_json, write_json
@@ -151,6 +152,7 @@ def ensemble(
     folder = None if run is None else Path(run)
     if folder is not None:
         if replace and _ours(folder):
+            refuse_inside(folder, data, *(arguments.get(name) for name in ("labels", "condition")))
             rmtree(folder)
         if folder.is_file() or (folder.exists() and any(folder.iterdir())):
             raise InputError(f"{folder}: holds something already; give another folder for the ensemble")

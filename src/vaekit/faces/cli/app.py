@@ -5,6 +5,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from typer import Argument, Exit, Option, Typer, TyperException
 
 import vaekit
 from vaekit.core.errors import InputError, WorkFailed
+from vaekit.faces.apart import refuse_overlap
 from vaekit.faces.cli.answer import Stopped, refuse, say
 
 __all__ = ["app", "main"]
@@ -87,6 +89,20 @@ def _room(run: Path, usual: str = "using") -> str:
     return "together" if (run / "ensemble.json").is_file() else usual
 
 
+def _verb(panel: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a verb of this part of the help, which looks before any work that it does not write over what it reads."""
+
+    def made(work: Callable[..., None]) -> Callable[..., None]:
+        @wraps(work)
+        def careful(**given: Any) -> None:
+            refuse_overlap(given)
+            work(**given)
+
+        return app.command(rich_help_panel=panel)(careful)
+
+    return made
+
+
 def _version(asked: bool) -> None:
     if asked:
         print(f"vaekit {vaekit.__version__}")
@@ -98,7 +114,7 @@ def _vae(version: Annotated[bool, Option("--version", callback=_version, is_eage
     """Variational autoencoders for your own data: trained, honestly measured, and ready to use."""
 
 
-@app.command(rich_help_panel=_LEARN)
+@_verb(_LEARN)
 def fit(
     data: Perhaps = None,
     recipe: Annotated[str, Option("--recipe", "-r", help="A named system, see vae recipes.")] = "vae",
@@ -135,7 +151,7 @@ def fit(
     _told(work, json, data, recipe, run, options or [], told, labels, condition or [], replace, report, quiet=json)
 
 
-@app.command(rich_help_panel=_LEARN)
+@_verb(_LEARN)
 def evaluate(
     run: Run, data: Perhaps = None,
     out: Annotated[Path | None, Option("--out", "-o", help="Folder for report.html and metrics.json.", show_default="RUN")] = None,
@@ -150,7 +166,7 @@ def evaluate(
     _told(f"{_room(run, 'fitting')}.evaluate", json, run, data, out, particles, ais, seed, quiet=json)
 
 
-@app.command(rich_help_panel=_LEARN)
+@_verb(_LEARN)
 def compare(
     subjects: Annotated[
         list[str], Argument(metavar="RUN...|DATA", help="Folders of finished runs; with --recipes, the data.", show_default=False)
@@ -185,7 +201,7 @@ def compare(
     )
 
 
-@app.command(rich_help_panel=_LEARN)
+@_verb(_LEARN)
 def disentanglement(
     run: Run, data: Data,
     factors: Annotated[str, Option("--factors", metavar="FILE", help="The factors of each row of DATA: csv, parquet or npy.")],
@@ -202,7 +218,7 @@ def disentanglement(
     _told("factors.disentanglement", json, run, data, factors, categorical, others or [], out, condition or [], seed)
 
 
-@app.command(rich_help_panel=_USE)
+@_verb(_USE)
 def generate(
     run: Run, out: Out, count: Annotated[int, Option("--count", "-n", help="How many rows.")] = 100, condition: Known = None,
     label: Class = None, temperature: Temperature = "1", mean: Annotated[
@@ -214,7 +230,7 @@ def generate(
     _told("using.generate", json, run, out, count, condition or [], label, temperature, mean, seed)
 
 
-@app.command(rich_help_panel=_USE)
+@_verb(_USE)
 def augment(
     run: Run, out: Out, count: Annotated[int, Option("--count", "-n", help="How many rows.")] = 100, label: Class = None,
     temperature: Annotated[float, Option("--temperature", help="Spread of the latents; 1 = the prior itself.")] = 1.0,
@@ -224,19 +240,19 @@ def augment(
     _told("labelling.augment", json, run, out, count, label, temperature, seed)
 
 
-@app.command(rich_help_panel=_USE)
+@_verb(_USE)
 def predict(run: Run, data: Data, out: Out, condition: Known = None, seed: Seed = 0, json: Json = False) -> None:
     """Write the class of each row of DATA, with the probability of every class."""
     _told("labelling.predict", json, run, data, out, condition or [], seed)
 
 
-@app.command(rich_help_panel=_USE)
+@_verb(_USE)
 def reconstruct(run: Run, data: Data, out: Out, condition: Known = None, seed: Seed = 0, json: Json = False) -> None:
     """Write DATA as the model sees it."""
     _told(f"{_room(run)}.reconstruct", json, run, data, out, condition or [], seed)
 
 
-@app.command(rich_help_panel=_USE)
+@_verb(_USE)
 def redraw(
     run: Run, data: Data, out: Out, keep: Annotated[int, Option("--keep", help="How many latents are kept, the top first.")] = 1,
     temperature: Temperature = "1", condition: Known = None, seed: Seed = 0, json: Json = False,
@@ -245,7 +261,7 @@ def redraw(
     _told("using.redraw", json, run, data, out, keep, temperature, condition or [], seed)
 
 
-@app.command(rich_help_panel=_USE)
+@_verb(_USE)
 def encode(
     run: Run, data: Data, out: Out,
     values: Annotated[str, Option("--values", help="Any of mean, spread, sample, codes.")] = "",
@@ -255,7 +271,7 @@ def encode(
     _told(f"{_room(run)}.encode", json, run, data, out, values, condition or [], seed)
 
 
-@app.command(rich_help_panel=_USE)
+@_verb(_USE)
 def score(
     run: Run, data: Data, out: Out, particles: Annotated[int, Option("--particles", help="Importance samples a row.")] = 16,
     condition: Known = None, seed: Seed = 0, json: Json = False,
@@ -264,7 +280,7 @@ def score(
     _told(f"{_room(run)}.score", json, run, data, out, particles, condition or [], seed)
 
 
-@app.command(rich_help_panel=_USE)
+@_verb(_USE)
 def interpolate(
     run: Run, data: Data, out: Out,
     start: Annotated[str | None, Option("--from", metavar="ROWS", help="Rows to begin at, from 1.", show_default="8 at random")] = None,
@@ -276,7 +292,7 @@ def interpolate(
     _told("using.interpolate", json, run, data, out, start, end, steps, path, condition or [], seed)
 
 
-@app.command(rich_help_panel=_USE)
+@_verb(_USE)
 def traverse(
     run: Run, out: Out, data: Perhaps = None,
     row: Annotated[int, Option("--row", help="The row of DATA to begin at, from 1.")] = 1,
@@ -290,7 +306,7 @@ def traverse(
     _told("using.traverse", json, run, out, data, row, dimensions, span, steps, condition or [], seed)
 
 
-@app.command(rich_help_panel=_USE)
+@_verb(_USE)
 def edit(
     run: Run, data: Data, out: Out,
     labels: Annotated[
@@ -306,7 +322,7 @@ def edit(
     _told("factors.edit", json, run, data, out, labels, towards, strength, method, to, condition or [], seed)
 
 
-@app.command(rich_help_panel=_USE)
+@_verb(_USE)
 def denoise(
     run: Run, data: Data, out: Out, draws: Annotated[int, Option("--draws", help="Latents a row to average over.")] = 16,
     condition: Known = None, seed: Seed = 0, json: Json = False,
@@ -315,7 +331,7 @@ def denoise(
     _told("using.denoise", json, run, data, out, draws, condition or [], seed)
 
 
-@app.command(rich_help_panel=_SHOW)
+@_verb(_SHOW)
 def recipes(
     name: Annotated[str | None, Argument(metavar="NAME", help="One recipe, with its options.", show_default=False)] = None,
     json: Json = False,
@@ -324,7 +340,7 @@ def recipes(
     _told("telling.recipes", json, name)
 
 
-@app.command(rich_help_panel=_SHOW)
+@_verb(_SHOW)
 def describe(
     subject: Annotated[str, Argument(metavar="RUN|RECIPE", help="A finished run, or a recipe.", show_default=False)],
     out: Annotated[Path | None, Option("--out", "-o", help="Draw it into this .svg file.", show_default=False)] = None,
