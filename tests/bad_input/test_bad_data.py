@@ -66,6 +66,14 @@ def test_values_that_are_not_finite_are_counted_and_the_first_is_named(vae, tmp_
     assert "gaps" not in line
 
 
+def test_a_column_without_a_value_is_no_gap(vae, tmp_path, recwarn):
+    frame = GOOD.copy()
+    frame["depth"] = np.nan
+    frame.to_parquet(tmp_path / "m.parquet")
+    vae.refused("fit", "m.parquet", "--set", "gaps=true", names=("m.parquet", "column 'depth' has no value in any", "leave it out"))
+    assert not [str(w.message) for w in recwarn if issubclass(w.category, RuntimeWarning)]
+
+
 def test_a_constant_column_of_counts(vae, tmp_path):
     (tmp_path / "c.csv").write_text("always,visits\n" + "".join(f"1,{7 * i % 90}\n" for i in range(60)), "utf-8")
     vae.refused("fit", "c.csv", names=("c.csv", "column 'always'", "one value only (1)", "drop it", "constant=keep"))

@@ -56,19 +56,22 @@ class Vector(ArrayModality):
         return Affine(standardise=real, worth=worth)
 
     def input_scale(self, records: Records) -> tuple[np.ndarray, np.ndarray]:
-        """Each column's mean and deviation in the model's space; refuses a column of one value.
+        """Each column's mean and deviation in the model's space; refuses a column of one value, or of none.
 
         Nothing can be learnt from it, and a density of it has no limit. A column of bits is left alone: one that is never set among
         these rows is common.
         """
         x = records.x
+        unseen = np.isnan(x).all(axis=0)
+        if unseen.any():
+            name = _name(records, int(unseen.argmax()))
+            raise InputError(f"{records.source}: column {name} has no value in any of the {len(x)} rows to learn from: leave it out")
         low, high = (f(x, axis=0) for f in ((np.nanmin, np.nanmax) if x.dtype.kind == "f" else (np.min, np.max)))
         same = low == high
         if same.any() and self.constant == "refuse" and self.domain_name != "binary":
             first = int(same.argmax())
-            name = repr(records.columns[first]) if records.columns else str(first + 1)
             raise InputError(
-                f"{records.source}: column {name} has one value only ({low[first]:g}) in all {len(x)} rows: "
+                f"{records.source}: column {_name(records, first)} has one value only ({low[first]:g}) in all {len(x)} rows: "
                 "drop it, or keep it with constant=keep"
             )
         if self.domain_name == "real":
@@ -126,3 +129,8 @@ class Vector(ArrayModality):
             return OneHot(self.likelihood_arguments["classes"])
         scaled = Scaled(*(torch.as_tensor(values) for values in self.input))
         return Logarithm(scaled) if self.domain_name == "counts" else scaled
+
+
+def _name(records: Records, column: int) -> str:
+    """A column in words: its name, or its place from 1."""
+    return repr(records.columns[column]) if records.columns else str(column + 1)
