@@ -2,15 +2,21 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from vaekit.core.stage import Stage
 from vaekit.faces.fitted import FittedVAE
 from vaekit.tasks.walk import has_density
+from vaekit.training.progress import Validation
 
 __all__ = ["summary"]
 
 _WIDTH = 16
+# Readings that are densities of the values; those that are nats; what remains, such as the error of a velocity, is neither.
+_OF_VALUES = ("loss", "distortion", "bound")
+_NATS = (*_OF_VALUES, "classification")
 
 
 def summary(fitted: FittedVAE, metrics: Mapping[str, Any] | None, run: Path, report: Path | None) -> list[str]:
@@ -60,17 +66,31 @@ def _trained(fitted: FittedVAE) -> list[str]:
     known = f", {len(modality.classes)} classes" if modality.classes else ""
     last = history.validations[-1]
     where = f"{history.machine['device']}, {history.machine['precision']}"
-    measure = "negative bound" if "elbo" in last.held_out else "loss"
-    # Each stage minimises a loss of its own.
-    best = min(v.held_out.get("elbo", v.held_out["loss"]) for v in history.validations if v.stage == last.stage)
+    stages = [[v for v in history.validations if v.stage == number] for number in sorted({v.stage for v in history.validations})]
+    epochs = " + ".join(f"{measured[-1].epoch:.3g}" for measured in stages)
     # Training sees standardised values, whose density differs from that of the values themselves by a constant.
     units = " of scaled values" if bool(modality.log_det(modality.example(1)).any()) else ""
-    best_bound = f"best held-out {measure} {best:.4g} nats a row{units}"
+    held_out = ", then ".join(_held_out(fitted.system.stages[measured[-1].stage], measured, units) for measured in stages)
     return [
         _line("data", f"{fitted.data['rows']:,} rows of {shape}{known}; {modality.rows:,} of them to learn from"),
         _line("likelihood", f"{modality.likelihood}: {modality.because}"),
-        _line("training", f"{last.epoch:.3g} epochs in {last.seconds:.3g} s on {where}; {best_bound}"),
+        _line("training", f"{epochs} epochs in {last.seconds:.3g} s on {where}; of the weights kept, held out: {held_out}"),
     ]
+
+
+def _held_out(stage: Stage, measured: Sequence[Validation], units: str) -> str:
+    """What the weights that a stage ended with reached on held-out rows: the negative bound where there is one, else what was watched."""
+    kept = _kept(stage, measured)
+    if "elbo" in kept.held_out:
+        return f"negative bound {kept.held_out['elbo']:.4g} nats a row{units}"
+    unit = " nats a row" if stage.watch in _NATS else ""
+    return f"{stage.watch} {kept.held_out[stage.watch]:.4g}{unit}{units if stage.watch in _OF_VALUES else ''}"
+
+
+def _kept(stage: Stage, measured: Sequence[Validation]) -> Validation:
+    """The measurement at which the weights stood that a stage ended with: the best of what it watches, of equals the later; or the last."""
+    finite = [v for v in measured if isfinite(v.held_out[stage.watch])]
+    return finite[-1] if stage.keep == "last" else min(reversed(finite), key=lambda v: v.held_out[stage.watch])
 
 
 def _measured(metrics: Mapping[str, Any]) -> list[str]:
