@@ -114,6 +114,23 @@ def test_a_score_is_the_log_mean_of_its_weights_whatever_the_blocks():
     assert np.allclose(found.bits_per_dimension, -found.nats / 5 / np.log(2))
 
 
+@pytest.mark.parametrize("particles", [1, 16, 70])
+@pytest.mark.parametrize("case", CASES)
+def test_the_bound_of_every_row_is_no_lower_than_that_of_its_own_distortion_and_rate(case, particles):
+    found = score(*made(case), particles)
+    apart = found.nats + found.distortion + found.rate
+    assert (apart >= -1e-9 * np.abs(found.nats)).all()
+    # One draw has one weight: then all three say the same.
+    assert np.allclose(apart, 0, atol=1e-6) if particles == 1 else apart.max() > 1e-4
+
+
+def test_the_rate_of_a_score_is_the_exact_one_on_average():
+    system, rows = made("numbers")
+    with at_rest(system):
+        exact = torch.cat([system.model(batch, from_posterior(1, noise_of(batch, 0))).kl()[0] for batch in batches(system, rows)]).numpy()
+    assert np.allclose(score(system, rows, 4000).rate, exact, atol=0.1)
+
+
 def test_bits_per_dimension_count_the_seen_values_alone():
     system, rows = made("gaps")
     found, seen = score(system, rows, 5), rows["observed"].sum(1).numpy()

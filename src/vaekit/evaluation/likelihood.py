@@ -71,7 +71,7 @@ class Likelihood:
             figure("bits per dimension", self.bits_per_dimension, "bits", "lower", sampled + ", per seen value", n, seed),
             figure("evidence lower bound", self.elbo, "nats", "higher", bound, n, seed),
             figure("distortion", self.distortion, "nats", "lower", bound, n, seed),
-            figure("rate", self.rate, "nats", "none", bound + "; exact KL where a formula stands", n, seed),
+            figure("rate", self.rate, "nats", "none", bound, n, seed),
             *([] if self.settled else [effective]),
         ]
 

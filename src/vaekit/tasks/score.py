@@ -1,7 +1,12 @@
 r"""How likely each row is: the importance-weighted bound (Burda, Grosse, Salakhutdinov 2015, arXiv:1509.00519).
 
     log p(x) >= E log (1/K) sum_k w_k,   w_k = p(x, z_k) / q(z_k|x),   z_k ~ q(z|x)
+    distortion = -(1/K) sum_k log p(x|z_k),   rate = -(1/K) sum_k log p(z_k) / q(z_k|x),   so distortion + rate = -(1/K) sum_k log w_k
     effective sample size = (sum w)^2 / sum w^2,   bits per dimension = -nats / (dimensions log 2)
+
+All of it is said of the same K draws. The logarithm is concave, so log (1/K) sum w >= (1/K) sum log w (Jensen) holds for every row, and
+not only on average: nats >= -(distortion + rate), with equality at K = 1 or equal weights. An exact KL in place of the draws' own ratio
+has less noise, but it is of other draws, and the three numbers of a row would contradict one another.
 
 The sum runs over blocks of particles, so memory does not grow with K. Noise belongs to the row and to the block, and a block's size
 depends on the shape of a row alone: a row has the same score in any order and any batch.
@@ -35,7 +40,7 @@ class Scores:
         nats: bound on log p(x), `(N,)`.
         bits_per_dimension: -nats over the row's seen values, in bits, `(N,)`.
         distortion: -E_q[log p(x|z)], `(N,)`, nats.
-        rate: KL(q || p), `(N,)`, nats; distortion + rate = -ELBO.
+        rate: KL(q || p), `(N,)`, nats, of the same draws; distortion + rate is -ELBO, and never below -nats.
         effective_sample_size: of the K weights, `(N,)`, 1 to K.
     """
 
@@ -115,15 +120,16 @@ class _Weights:
 
     def add(self, trace: Trace) -> None:
         """Take in a block of particles."""
-        log_weight = trace.log_weight().double()
+        log_likelihood, kl = trace.log_likelihood.double(), -sum(site.log_ratio().double() for site in trace.sites.values())
+        log_weight = log_likelihood - kl
         # A finite floor: an impossible row has weights of 0, and -inf less -inf would be NaN.
         largest = torch.maximum(self.largest, log_weight.amax(0)).clamp(min=torch.finfo(torch.float64).min)
         shrink, relative = (self.largest - largest).exp(), (log_weight - largest).exp()
         self.total = self.total * shrink + relative.sum(0)
         self.squares = self.squares * shrink.square() + relative.square().sum(0)
         self.largest = largest
-        self.log_likelihood += trace.log_likelihood.double().sum(0)
-        self.rate += trace.kl().double().mean(0) * len(log_weight)
+        self.log_likelihood += log_likelihood.sum(0)
+        self.rate += kl.sum(0)
 
     @property
     def log_total(self) -> Tensor:
