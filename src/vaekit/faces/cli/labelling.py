@@ -16,7 +16,7 @@ from vaekit.data import open_writer
 from vaekit.faces.api import load
 from vaekit.faces.cli.answer import Answer
 from vaekit.faces.cli.results import Append, Place, place_of, writing_rows
-from vaekit.faces.cli.using import chunks_of, place_of_numbers, rows_at_once, written
+from vaekit.faces.cli.using import chunks_of, class_column, place_of_numbers, rows_at_once, written
 from vaekit.faces.fitted import FittedVAE
 
 __all__ = ["augment", "predict"]
@@ -64,8 +64,7 @@ def augment(run: Path, out: Path, count: int, label: str | None, temperature: fl
         InputError: where the model knows no classes, or not this one.
     """
     began, fitted = time.monotonic(), load(run)
-    place, asked = place_of(fitted, out), fitted.data.get("labels")
-    name = asked if isinstance(asked, str) and asked.isidentifier() else "label"
+    place, name = place_of(fitted, out), class_column(fitted)
     size, names = min(rows_at_once(fitted), max(count, 1)), []
     with _labelled_rows(fitted, place) as append:
         for number, start in enumerate(range(0, max(count, 1), size)):

@@ -26,11 +26,11 @@ from vaekit.faces.cli.values import condition_of, numbers, parsed
 from vaekit.faces.factors import labelled_by
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.matching import matching, matching_chunks
+from vaekit.tasks.predict import SITE
 
 __all__ = [
-    "PARTS", "chunks_of", "denoise", "encode", "generate", "interpolate", "mapped", "names_of", "place_of_numbers", "reconstruct", "redraw",
-    "rows_at_once",
-    "score", "traverse", "written",
+    "PARTS", "chunks_of", "class_column", "denoise", "encode", "generate", "interpolate", "mapped", "names_of", "place_of_numbers",
+    "reconstruct", "redraw", "rows_at_once", "score", "traverse", "written",
 ]
 
 _VALUES, _ROWS, _PAIRS = 1 << 24, 65536, 8
@@ -68,7 +68,8 @@ def generate(
             rows = min(size, count - start)
             # Each chunk has draws of its own; the first is what the Python face gives for the same seed.
             values = tasks.generate(fitted.system, rows, given, spread, seed + number, mean, label)
-            append(values, _columns_of(given, rows))
+            classes = {} if label is None else {class_column(fitted): np.repeat(np.asarray(label, dtype=object), rows)}
+            append(values, {**_columns_of(given, rows), **classes})
     return written(place, count, began)
 
 
@@ -139,8 +140,9 @@ def encode(run: Path, data: str, out: Path, values: str, condition: list[str], s
     if "codes" in wanted and not length:
         raise InputError("--values codes: the latent of this model is not one of codes; use mean")
     place = place_of_numbers(fitted, out)
-    width, rows = tasks.walk.layout(fitted.system).width, 0
-    columns = [f"{name}_{d}" for name in wanted for d in range(length if name == "codes" else width)] if place.tabular else []
+    rows, latents = 0, _latent_names(fitted)
+    each = {name: list(map(str, range(length))) if name == "codes" else latents for name in wanted}
+    columns = [f"{name}_{d}" for name in wanted for d in each[name]] if place.tabular else []
     with open_writer(place.path, columns, place.kind) as writer:
         for _, stored in chunks_of(fitted, data, condition):
             found = tasks.encode(fitted.system, stored, seed)
@@ -269,7 +271,8 @@ def mapped(
     with writing_rows(fitted, place, across=16 if paired else None) as append:
         for records, stored in chunks_of(fitted, data, condition, labels):
             values = work(stored)
-            append(beside(records.x.reshape(values.shape), values) if paired else values, {})
+            facts = {} if records.condition is None else dict(zip(records.condition_columns, records.condition.T))
+            append(beside(records.x.reshape(values.shape), values) if paired else values, facts)
             rows += records.rows
     return written(place, rows, began)
 
@@ -288,9 +291,25 @@ def rows_at_once(fitted: FittedVAE) -> int:
     return max(min(_VALUES // prod(fitted.system.modality.event), _ROWS), 1)
 
 
+def class_column(fitted: FittedVAE) -> str:
+    """The name of the column that holds a row's class: that of the condition which is the class, else of the labels, else `label`."""
+    facts, asked = fitted.system.modality.state.get("conditions") or [], fitted.data.get("labels")
+    if len(facts) == 1 and facts[0]["names"] and not fitted.system.modality.classes:
+        return str(facts[0]["name"])
+    return asked if isinstance(asked, str) and asked.isidentifier() else "label"
+
+
 def names_of(fitted: FittedVAE) -> list[str]:
     """The facts that a model is told of each row; none where it has no condition."""
     return list(fitted.data.get("condition_columns") or [])
+
+
+def _latent_names(fitted: FittedVAE) -> list[str]:
+    """Coordinates by their places, from 0, after their latent where there are several: `z_0`; of a class by its names: `y_rose`."""
+    shapes, classes = tasks.walk.layout(fitted.system).shapes, fitted.system.modality.classes
+    if len(shapes) == 1:
+        return [str(d) for shape in shapes.values() for d in range(shape.numel())]
+    return [f"{site}_{name}" for site, shape in shapes.items() for name in (classes if site == SITE else range(shape.numel()))]
 
 
 def _columns_of(given: Any, rows: int) -> dict[str, np.ndarray]:

@@ -1,0 +1,40 @@
+"""What a written column is called, and that what a model was told of a row is written beside it, so that it can be read again."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import vaekit
+
+SMALL = {"latent": 2, "hidden": [8], "epochs": 1, "progress": False}
+
+
+@pytest.fixture
+def table(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(60, 2))
+    frame = pd.DataFrame(rows, columns=["u", "v"]).assign(kind=np.repeat(["red", "blue"], 30))
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    return tmp_path / "t.csv"
+
+
+def test_rows_of_a_conditional_model_are_written_with_their_condition(vae, table, tmp_path):
+    vaekit.fit(table, condition="kind", run=tmp_path / "c", **SMALL)
+    given = pd.read_csv(table)
+    vae.done("reconstruct", "c", "t.csv", "--out", "o.csv")
+    made = pd.read_csv(tmp_path / "o.csv")
+    assert list(made.columns) == ["u", "v", "kind"] and (made.kind == given.kind).all()
+    vae.done("score", "c", "o.csv", "--out", "s.csv")
+    vae.done("augment", "c", "-n", 4, "--out", "a.csv")
+    assert list(pd.read_csv(tmp_path / "a.csv").kind) == ["blue", "red"] * 2
+    vae.done("score", "c", "a.csv", "--out", "s.csv")
+
+
+def test_latents_are_named_by_their_site_and_classes_by_their_names(vae, table, tmp_path):
+    vaekit.fit(table, "m2", labels="kind", run=tmp_path / "m", **SMALL)
+    vae.done("encode", "m", "t.csv", "--values", "mean,spread", "--out", "z.csv")
+    names = ["y_blue", "y_red", "z_0", "z_1"]
+    found = pd.read_csv(tmp_path / "z.csv")
+    assert list(found.columns) == [f"{part}_{name}" for part in ("mean", "spread") for name in names]
+    assert set(found.mean_y_blue + found.mean_y_red) == {1.0}
+    vae.done("generate", "m", "-n", 3, "--label", "red", "--out", "g.csv")
+    assert list(pd.read_csv(tmp_path / "g.csv").kind) == ["red"] * 3
