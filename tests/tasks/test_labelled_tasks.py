@@ -4,10 +4,13 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import vaekit as vk
+from vaekit.core.choose import from_posterior
 from vaekit.data import open_records, split
 from vaekit.evaluation import measure_labels
+from vaekit.tasks import decode, dimension_rates, encode, ranked_dimensions, traverse
 
 ROWS = 120
 RANDOM = np.random.default_rng(0)
@@ -118,3 +121,21 @@ def test_rows_of_other_classes_are_refused_where_classes_are_told_and_numbered_a
     assert set(rows["label"].tolist()) == {2, 3}
     with pytest.raises(vk.InputError, match=r"40 of 120 rows have a label that is none of the model's 3 classes \(ash, birch, cedar\)"):
         measure_labels(m2.system, rows)
+
+
+def test_a_class_is_traversed_from_the_rows_own_to_each_and_ranks_by_what_it_carries(m2):
+    rows = m2.system.modality.store(open_records(TABLE[:6]))
+    walked = traverse(m2.system, rows, dimensions=[0, 1, 2], span=(-9.0, 9.0), steps=3)
+    codes = encode(m2.system, rows).mean
+    for k in range(3):
+        own, other = codes.copy(), codes.copy()
+        other[:, :3] = np.eye(3)[k]
+        for step, z in ((0, own), (1, 0.5 * (own + other)), (2, other)):
+            np.testing.assert_allclose(walked[:, k, step], decode(m2.system, z), rtol=1e-5, atol=1e-5)
+    rates = dimension_rates(m2.system, rows)
+    assert np.isnan(rates[:3]).all() and np.isfinite(rates[3:]).all(), "the KL of a class has no coordinates"
+    with torch.no_grad():
+        sites = m2.system.model(m2.system.modality.batch(rows), from_posterior(1)).sites
+    whole = float(sites["y"].kl().mean())
+    before = [d for d in range(3, 5) if rates[d] > whole]
+    assert ranked_dimensions(m2.system, rows)[len(before) : len(before) + 3] == [0, 1, 2]

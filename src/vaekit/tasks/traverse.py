@@ -2,15 +2,20 @@ r"""What one latent coordinate does: it moves, the others stay.
 
     z_j = m_j + t s_j,  t from span[0] to span[1];   z_i (i != j) = that of the row, or m_i
 
-m and s are the prior's centre and deviation; of a latent below others, under what the row's latents above it are.
+m and s are the prior's centre and deviation; of a latent below others, under what the row's latents above it are. A class has no such
+line: its coordinate k leads from the row's own class to class k,
+
+    y = (1 - w) y_0 + w e_k,  w from 0 to 1
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 
 from vaekit.core import dispatch
 from vaekit.core.batch import Batch
@@ -36,7 +41,7 @@ def traverse(
         rows: N rows to start from, stored by the system's modality; None = the prior's centre, N = 1.
         condition: as a person names it, where there are no rows.
         dimensions: which coordinates, from 0; None = all; `ranked` = all, with the largest rate on `rows` first.
-        span: from where to where, in standard deviations of the prior.
+        span: from where to where, in standard deviations of the prior; of no meaning for a class.
         steps: values a coordinate, 2 or more.
         seed: of what is redrawn each time a row is seen.
 
@@ -56,11 +61,15 @@ def traverse(
         raise InputError(f"steps must be 2 or more, not {steps}")
     given = system.modality.condition(condition, 1) if rows is None else rows.get("condition")
     start = None if rows is None else torch.from_numpy(encode(system, rows, seed).mean)
-    middle, deviation = _prior(system, places, given, 1 if rows is None else count(rows), start)
+    middle, deviation, classes = _prior(system, places, given, 1 if rows is None else count(rows), start)
     start = middle if start is None else start
     z = start[:, None, None].repeat(1, len(chosen), steps, 1)
     for place, d in enumerate(chosen):
-        z[:, place, :, d] = middle[:, d, None] + deviation[:, d, None] * torch.linspace(*span, steps)
+        own = next((block for block in classes if d in block), None)
+        if own is None:
+            z[:, place, :, d] = middle[:, d, None] + deviation[:, d, None] * torch.linspace(*span, steps)
+        else:
+            z[:, place, :, own.start : own.stop] = _towards(start[:, own.start : own.stop], d - own.start, steps)
     repeated = None if given is None else given.cpu().repeat_interleave(len(chosen) * steps, dim=0)
     values = system.modality.to_raw(write(system, z.flatten(0, 2), repeated))
     return values.reshape(*z.shape[:3], *values.shape[1:])
@@ -74,11 +83,23 @@ def _ranked(system: System, rows: Rows | None, word: str, seed: int) -> list[int
     return ranked_dimensions(system, rows, seed)
 
 
-def _prior(system: System, places: Layout, condition: Tensor | None, rows: int, start: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The prior's centre and deviation under the rows' latents, each `(rows, latent)`."""
+def _towards(own: Tensor, which: int, steps: int) -> Tensor:
+    """From the rows' classes `(rows, classes)` to one of them, `(rows, steps, classes)`."""
+    wanted = torch.zeros_like(own[0])
+    wanted[which] = 1.0
+    return torch.lerp(own[:, None], wanted, torch.linspace(0.0, 1.0, steps)[:, None])
+
+
+def _prior(
+    system: System, places: Layout, condition: Tensor | None, rows: int, start: Tensor | None
+) -> tuple[Tensor, Tensor, list[range]]:
+    """The prior's centre and deviation under the rows' latents, each `(rows, latent)`, and which coordinates are those of a class."""
     with at_rest(system) as device:
         choose: Chooser = centre() if start is None else fixed(places.split(start.unsqueeze(0).to(device)), centre())
         trace = system.model(Batch(condition=None if condition is None else condition.to(device), size=rows), choose)
         middle = {name: dispatch.centre(site.prior).expand_as(site.z) for name, site in trace.sites.items()}
         deviation = {name: site.prior.stddev.expand_as(site.z) for name, site in trace.sites.items()}
-    return places.join(middle).squeeze(0).cpu(), places.join(deviation).squeeze(0).cpu()
+    ends = list(accumulate((shape.numel() for shape in places.shapes.values()), initial=0))
+    of_class = [trace.sites[name].prior.support is constraints.one_hot for name in places.shapes]
+    classes = [range(*ends[i : i + 2]) for i, is_class in enumerate(of_class) if is_class]
+    return places.join(middle).squeeze(0).cpu(), places.join(deviation).squeeze(0).cpu(), classes

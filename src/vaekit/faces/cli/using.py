@@ -248,7 +248,9 @@ def traverse(
         stored = fitted.system.modality.store(records.take(np.asarray(_rows_named(records, "row", str(row)))))
     values = tasks.traverse(fitted.system, stored, given if stored is None else None, chosen, (ends[0], ends[1]), steps, seed)[0]
     writing_ways(fitted, place, values, "dimension", chosen or range(len(values)))
-    return written(place, values.shape[0] * values.shape[1], began)
+    done = written(place, values.shape[0] * values.shape[1], began)
+    order = [int(d) for d in chosen or range(len(values))]
+    return Answer([*done.lines, f"dimensions, in this order: {', '.join(map(str, order))}"], {**done.facts, "dimensions": order})
 
 
 def mapped(
