@@ -306,3 +306,13 @@ def test_each_row_of_a_traversal_stands_with_its_own_rate_the_largest_first(case
     told = re.findall(r"z(\d+)\s+([\d.]+) nats", text)
     assert len(told) == len(rates) and [float(rate) for _, rate in told] == [round(rates[int(d)], 2) for d, _ in told]
     assert [rates[int(d)] for d, _ in told] == sorted(rates, reverse=True)
+
+
+def test_a_whole_number_that_moves_by_less_than_one_is_seen_to_move():
+    visits = np.random.default_rng(0).integers(0, 3, size=(120, 2))
+    fitted = vk.fit(visits, likelihood="normal", latent=2, epochs=1, batch=64, hidden=8, progress=False)
+    rows = fitted.parts["test"]
+    ends = fitted.traverse(visits[:1], span=(-2.0, 2.0), steps=2)[0]
+    assert (ends[:, 0] == ends[:, 1]).all(), "rounded, nothing moves after one pass"
+    change = gather(fitted.system, rows, [1.0, 1.0]).movement.change
+    assert change.shape == (2, 2) and (np.abs(change) > 0).all()

@@ -188,7 +188,7 @@ def test_a_recipe_that_needs_a_condition_says_so(recipe, data):
 
 @pytest.mark.parametrize(("recipe", "data"), list(product(LABELLED, SOME)))
 def test_a_recipe_that_needs_labels_says_so(recipe, data):
-    with pytest.raises(InputError, match="learns from labels, but the data has none: give labels=, or use the recipe vae"):
+    with pytest.raises(InputError, match="learns from labels, but no row has one: give labels=, not all blank"):
         build(BOOK, recipe, modality_of(data), **DATA[data].network)
 
 

@@ -103,11 +103,11 @@ def test_a_class_that_is_none_is_named(m2, ask, words):
 
 
 @pytest.mark.parametrize(("labels", "words"), [
-    (None, "learns from labels, but the data has none: give labels=, or use the recipe vae"),
+    (None, "learns from labels, but no row has one: give labels=, not all blank"),
     (np.where(CLASS == 0, "ash", ""), "all labels are 'ash'"),
     (np.array(["ash", "birch", ""])[ONE_BIRCH], "class 'birch' has no label among"),
     (NAMES[:-1], "119 values, but data has 120 rows"),
-    (np.full(ROWS, ""), "the data has none"),
+    (np.full(ROWS, ""), "but no row has one"),
 ])
 @pytest.mark.parametrize("recipe", ["m2", "m1_m2"])
 def test_labels_that_cannot_be_learnt_from_are_refused(recipe, labels, words):

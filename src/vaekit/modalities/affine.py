@@ -101,6 +101,8 @@ class Affine(Adapter):
         dtypes = [np.dtype(name) for name in self.dtypes or (self.dtype,)]
         whole, low, high = map(np.array, zip(*map(_range, dtypes)))
         np.rint(raw, out=raw, where=np.broadcast_to(whole, raw.shape))
+        # What is rounded up to nothing is -0.0, which reads as a number below 0.
+        raw += 0.0
         return np.clip(raw, low, high, out=raw).astype(np.result_type(*dtypes))
 
     def log_det(self, x: Tensor) -> Tensor:

@@ -115,7 +115,7 @@ class ArrayModality(Modality):
         bad = np.isinf(x) if self.gaps else ~np.isfinite(x)
         if bad.any():
             value, where = _first(records, bad)
-            fix = "drop or fill those cells" + (", or model them as gaps with gaps=true" if np.isnan(value) else "")
+            fix = "drop or fill those cells" + (", or, when training, model them as gaps with gaps=true" if np.isnan(value) else "")
             raise InputError(f"{records.source}: {int(bad.sum())} values are not finite, the first ({value}) in {where}: {fix}")
         # Shorter floats end before that.
         if x.dtype.itemsize == 8:

@@ -96,7 +96,8 @@ class Vector(ArrayModality):
                 dtypes = tuple(records.dtypes[i] for i in order) if records.dtypes else ()
                 return replace(records, x=records.x[:, order], columns=self.columns, dtypes=dtypes)
         elif records.x.ndim != 2 or found != self.event[0]:
-            raise InputError(f"{records.source}: has {found or records.x.shape[1:]} columns, but the model was trained on {self.event[0]}")
+            given = f"{found} columns" if found else f"rows of shape {records.x.shape[1:]}"
+            raise InputError(f"{records.source}: has {given}, but the model was trained on {self.event[0]} columns")
         return records
 
     def reading(self, architecture: Architecture, grid: bool) -> nn.Module:

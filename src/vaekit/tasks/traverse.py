@@ -27,7 +27,7 @@ from vaekit.tasks.encode import encode
 from vaekit.tasks.rates import ranked_dimensions
 from vaekit.tasks.walk import Layout, Rows, at_rest, count, layout, needs_continuum
 
-__all__ = ["traverse"]
+__all__ = ["traverse", "traverse_scaled"]
 
 
 def traverse(
@@ -49,6 +49,16 @@ def traverse(
         InputError: where a coordinate does not exist, or there is nothing to rank by, or fewer than two steps, or the condition is missing
             or unknown, or the latent is one of codes, which have no direction.
     """
+    values = traverse_scaled(system, rows, condition, dimensions, span, steps, seed)
+    raw = system.modality.to_raw(values.flatten(0, 2))
+    return raw.reshape(*values.shape[:3], *raw.shape[1:])
+
+
+def traverse_scaled(
+    system: System, rows: Rows | None = None, condition: Any = None, dimensions: Sequence[int] | Literal["ranked"] | None = None,
+    span: tuple[float, float] = (-3.0, 3.0), steps: int = 7, seed: int = 0,
+) -> Tensor:
+    """The same in the model's space, `(N, dimensions, steps, *event)`, where whole numbers are not rounded; see `traverse`."""
     needs_continuum(system, "no latent coordinates to move along")
     places = layout(system)
     if isinstance(dimensions, str):
@@ -71,8 +81,7 @@ def traverse(
         else:
             z[:, place, :, own.start : own.stop] = _towards(start[:, own.start : own.stop], d - own.start, steps)
     repeated = None if given is None else given.cpu().repeat_interleave(len(chosen) * steps, dim=0)
-    values = system.modality.to_raw(write(system, z.flatten(0, 2), repeated))
-    return values.reshape(*z.shape[:3], *values.shape[1:])
+    return write(system, z.flatten(0, 2), repeated).unflatten(0, z.shape[:3])
 
 
 def _ranked(system: System, rows: Rows | None, word: str, seed: int) -> list[int]:

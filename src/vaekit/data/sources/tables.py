@@ -135,7 +135,7 @@ class Table:
         shown = cell if len(cell) <= 40 else cell[:37] + "..."
         raise InputError(
             f"{self.source}: column {name!r}, {self.place(self.first + row)}: {shown!r} is not a number; "
-            f"correct or blank that cell, drop the column, or name it in labels or condition"
+            f"correct or blank that cell, drop the column, or, when training, name it in labels or condition"
         )
 
 

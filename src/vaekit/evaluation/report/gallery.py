@@ -23,7 +23,7 @@ from vaekit.tasks.generate import draw
 from vaekit.tasks.interpolate import interpolate
 from vaekit.tasks.reconstruct import reconstruct
 from vaekit.tasks.redraw import redraw
-from vaekit.tasks.traverse import traverse
+from vaekit.tasks.traverse import traverse, traverse_scaled
 from vaekit.tasks.walk import Rows, at_rest, codes_a_row, count, has_density, layout
 
 __all__ = ["Asked", "Gallery", "Map", "Movement", "Sheet", "carried", "correlations", "differences", "gather", "words"]
@@ -330,9 +330,10 @@ def _table(gallery: Gallery, system: System, rows: Rows, order: list[int], dense
     names: tuple[str, ...] = tuple(named)
     gallery = replace(gallery, columns=names, table=real)
     if order:
-        ends = traverse(system, _first(rows, 1), dimensions=order, span=(-2.0, 2.0), steps=2, seed=seed)[0].astype(float)
+        # Not of rounded values: a whole number that moves by a third would stand still.
+        ends = traverse_scaled(system, _first(rows, 1), dimensions=order, span=(-2.0, 2.0), steps=2, seed=seed)[0]
         scale = np.nanstd(real, axis=0)
-        change = (ends[:, 1] - ends[:, 0]) / np.where(scale > 0, scale, 1.0)
+        change = system.modality.to_raw_spread(ends[:, 1] - ends[:, 0]) / np.where(scale > 0, scale, 1.0)
         gallery = replace(gallery, movement=Movement(tuple(order), names, change))
     if not dense:
         return gallery

@@ -31,7 +31,7 @@ class ClassPrior(Conditional):
     def __init__(self, names: Sequence[str], counts: Sequence[int]):
         super().__init__()
         if not names:
-            raise InputError("this recipe learns from labels, but the data has none: give labels=, or use the recipe vae")
+            raise InputError("this recipe learns from labels, but no row has one: give labels=, not all blank, or use the recipe vae")
         if len(names) < 2:
             raise InputError(f"this recipe tells classes apart, but all labels are {names[0]!r}: label rows of another too, or use vae")
         lacking = [name for name, count in zip(names, counts) if not count]
