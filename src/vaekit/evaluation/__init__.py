@@ -16,6 +16,7 @@ from vaekit.evaluation.remedy import Tried
 from vaekit.evaluation.representation import measure_representation
 from vaekit.evaluation.samples import measure_samples
 from vaekit.evaluation.semisupervised import label_set, measure_labels, measure_semisupervised
+from vaekit.evaluation.sharpness import measure_sharpness
 from vaekit.evaluation.verdict import Verdict, verdict
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "measure_disentanglement",
     "Annealing", "CodeUse", "Extractor", "Latents", "Likelihood", "Memorisation", "PriorFit", "Tried", "Verdict", "annealed_nll", "between",
     "label_set", "measure_codes", "measure_labels", "measure_latents", "measure_prior", "measure_reconstruction",
-    "measure_representation", "measure_samples", "measure_semisupervised", "memorisation", "needs_moving_latents", "verdict",
+    "measure_representation", "measure_samples", "measure_semisupervised", "measure_sharpness", "memorisation", "needs_moving_latents",
+    "verdict",
 ]

@@ -23,7 +23,7 @@ class Line:
         section: where it stands in the metrics.
         name: of the figure.
         unit: of the values.
-        better: `lower`, `higher` or `none`.
+        better: `lower`, `higher`, `one` = the nearer to 1, or `none`.
         values: a run each; None where a run has no such figure.
         best: places of the best values; empty where there is nothing to rank.
     """
@@ -57,11 +57,15 @@ def _best(values: tuple[float | None, ...], better: str) -> tuple[int, ...]:
     known = [value for value in values if value is not None]
     if better == "none" or len(known) < 2:
         return ()
-    target = min(known) if better == "lower" else max(known)
+    target = {"lower": min(known), "higher": max(known), "one": min(known, key=_from_one)}[better]
     near = _TIE * max(abs(target), 1e-12)
     places = tuple(i for i, value in enumerate(values) if value is not None and abs(value - target) <= near)
     # Where all are equal, none is best.
     return places if len(places) < len(known) else ()
+
+
+def _from_one(value: float) -> float:
+    return abs(value - 1)
 
 
 def _likelihoods(found: Mapping[str, Mapping[str, Any]]) -> set[str]:

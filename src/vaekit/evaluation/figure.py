@@ -20,13 +20,13 @@ def figure(name: str, value: float, unit: str, better: str, protocol: str, n: in
         name: what is measured, unique in its section.
         value: None where it is not finite.
         unit: `nats`, `bits`, `dB`, `share`, `1` ...
-        better: `lower`, `higher` or `none`.
+        better: `lower`, `higher`, `one` = the nearer to 1, or `none`.
         protocol: how it was measured, in words.
         n: rows it was measured on.
         seed: of all that is random in it.
         beside: other numbers of the same unit to read it by, such as `floor`, `ceiling` or `standard_error`.
     """
-    if better not in ("lower", "higher", "none"):
-        raise ValueError(f"better must be lower, higher or none, not {better!r}")
+    if better not in ("lower", "higher", "one", "none"):
+        raise ValueError(f"better must be lower, higher, one or none, not {better!r}")
     facts = {"name": name, "value": finite(value), "unit": unit, "better": better, "protocol": protocol, "n": n, "seed": seed}
     return {**facts, **{key: finite(number) for key, number in beside.items()}}

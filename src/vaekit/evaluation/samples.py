@@ -2,12 +2,13 @@ r"""Whether samples could be held-out rows, by every measure of this room.
 
     precision, recall, density, coverage       `neighbourhoods.py`
     Frechet and kernel distance                `distance.py`, of the features of an `Extractor` where one is given
+    sharpness, of images                       `sharpness.py`, of means of p(x|z) in place of draws of x
     repeated training rows                     `memorisation.py`
     two-sample test = area under the ROC curve of a classifier of real rows against samples; 1/2 = cannot be told apart
 
 Two figures stand beside each but the test for repeated rows: the ceiling has training rows in the samples' place, the floor the same rows
 with every column shuffled by itself, which keeps the columns and loses what ties them. A measure that cannot see those ties has its floor
-near its ceiling.
+near its ceiling. Sharpness has blurred rows for a floor, since shuffled ones are rougher than any image.
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from vaekit.evaluation.extractor import Extractor
 from vaekit.evaluation.figure import Figure, figure
 from vaekit.evaluation.memorisation import Memorisation, memorisation
 from vaekit.evaluation.neighbourhoods import COVER, MANIFOLD, neighbourhoods
+from vaekit.evaluation.sharpness import measure_sharpness
 from vaekit.evaluation.values import Kind, features, filled, kind_of, take
 from vaekit.tasks.generate import draw
 from vaekit.tasks.walk import Rows
@@ -54,7 +56,8 @@ def measure_samples(
 ) -> dict[str, Any]:
     """Samples against held-out rows as JSON: `space`, and `figures` with `floor` and `ceiling`; or `absent`, why there are none.
 
-    Samples are draws of x, never means. Where the model has a condition, they get the held-out rows' conditions.
+    Samples are draws of x, never means, but for the sharpness of images. Where the model has a condition, they get the held-out rows'
+    conditions.
 
     Arguments:
         system: fitted, with a prior.
@@ -72,17 +75,18 @@ def measure_samples(
         return {"figures": [], "space": None, "absent": f"samples are compared from {_FEWEST} held-out rows on; there are {n}"}
     kind = kind_of(system)
     sorts = _gathered(system, kind, train_rows, take(test_rows, n, seed), seed, extractor)
-    points = {name: features(x, kind) for name, x in sorts.items()}
+    points = {name: features(x, kind) for name, x in sorts.items() if name != "means"}
     space = f"{points['real'].shape[1]} values in the model's space"
     if kind.grid and points["real"].shape[1] > _COMPONENTS:
         basis = points["others"][: max(most, n)]
         points = dict(zip(points, principal(basis, _COMPONENTS, seed, *points.values())[1:]))
         space = f"first {points['real'].shape[1]} principal components of the training rows"
     value, low, high = (compare(points["real"], points[name], seed) for name in _SORTS)
-    figures = _figures(value, low, high, f"{n} samples against {n} held-out rows, {space}", n, seed)
-    figures += _distances(points, n, seed, space) if extractor is None else _distances(
+    figures = _distances(points, n, seed, space) if extractor is None else _distances(
         {name: extractor.features(sorts[name]) for name in ("real", *_SORTS)}, n, seed, _told(extractor)
     )
+    figures += measure_sharpness(sorts["real"], sorts["means"], sorts["ceiling"], seed) if kind.grid else []
+    figures += _figures(value, low, high, f"{n} samples against {n} held-out rows, {space}", n, seed)
     known = np.concatenate([points["ceiling"], points["others"]])
     if (known != known[0]).any():
         figures += _repeated(memorisation(known, points["real"], points["samples"]), n, len(known), seed)
@@ -92,9 +96,10 @@ def measure_samples(
 def _gathered(
     system: System, kind: Kind, train_rows: Rows, held: Rows, seed: int, extractor: Extractor | None
 ) -> dict[str, Tensor]:
-    """Rows of every sort in the model's space: as many `real`, `samples`, `ceiling` and `floor`, and the `others` of the training rows."""
+    """Rows of every sort in the model's space: as many `real`, `samples`, `means` of images, `ceiling` and `floor`, and the `others`."""
     n, total = len(held["x"]), len(train_rows["x"])
     drawn = draw(system, n, held.get("condition"), seed=seed)
+    means = draw(system, n, held.get("condition"), seed=seed, mean=True) if kind.grid else drawn
     x, observed = filled(system, held, seed)
     # Rows for the ceiling, which no network of the measures has seen where that can be had, before all others: components of the
     # ceiling's own rows would give the ceiling away.
@@ -106,11 +111,12 @@ def _gathered(
     # Gaps must not tell samples apart: samples borrow the held-out rows' gaps, and every gap holds the column's mean.
     usual = torch.where(observed, x, 0).sum(0) / observed.sum(0).clamp(min=1)
     usual = usual.round() if kind.name == "classes" else usual
-    real, made, known = (torch.where(o, v, usual.to(v.dtype)) for v, o in ((x, observed), (drawn, observed), (known, seen)))
+    sorts = (x, observed), (drawn, observed), (means, observed), (known, seen)
+    real, made, means, known = (torch.where(o, v, usual.to(v.dtype)) for v, o in sorts)
     ceiling, others = known[:n], known[n:] if total > n else known
     shuffled = np.random.default_rng(seed).permuted(ceiling.flatten(1).numpy(), axis=0)
     floor = torch.from_numpy(shuffled).reshape(ceiling.shape)
-    return {"real": real, "samples": made, "floor": floor, "ceiling": ceiling, "others": others}
+    return {"real": real, "samples": made, "means": means, "floor": floor, "ceiling": ceiling, "others": others}
 
 
 def _told(extractor: Extractor) -> str:

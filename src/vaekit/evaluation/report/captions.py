@@ -98,6 +98,8 @@ MEASURED_SAMPLES = (
     "How rows drawn from the model compare with held-out rows. Beside each figure stands what real rows that were set in "
     "the place of the drawn ones reach, which is the best there is to have, and what real rows whose values were shuffled reach. "
     "The Frechet and the kernel distance say how far drawn rows lie from real ones in the eyes of a network that was trained "
-    "on this data: compare models of the same data by them, where the name of the extractor is the same. The test for "
+    "on this data: compare models of the same data by them, where the name of the extractor is the same. Of images, sharpness "
+    "says whether edges are as strong as in real ones, 1 = as strong; it is that of means, since the noise of a draw would count as "
+    "edges, and the spoilt rows beside it are blurred instead of shuffled. The test for "
     "repeated training rows says whether the model gives rows back that it has learnt by heart: a p below 0.001 says so."
 )

@@ -85,7 +85,7 @@ def _leading(found: Mapping[str, Mapping[str, Any]], lines: Sequence[Line]) -> l
 def _shown(line: Line) -> _Shown:
     # A share is plain as a number, and a name may hold its unit already.
     unit = "" if line.unit in ("1", "share") or line.unit in line.name.split() else line.unit
-    arrow = {"lower": "↓", "higher": "↑", "none": ""}[line.better]
+    arrow = {"lower": "↓", "higher": "↑", "one": "→ 1", "none": ""}[line.better]
     return _Shown(line.name, unit, line.better, arrow, tuple(number(value, line.unit) for value in line.values), line.best)
 
 

@@ -25,11 +25,15 @@ _PARTS = (
     ("labels", "Classes", "How often the model tells the class of a held-out row, whose label it was not shown."),
     ("samples", "Samples", captions.MEASURED_SAMPLES),
 )
-_ARROWS = {"lower": "lower is better", "higher": "higher is better", "none": ""}
+_ARROWS = {"lower": "lower is better", "higher": "higher is better", "one": "1 is best", "none": ""}
 _BESIDE = {
     "pca": "PCA", "ceiling": "at most", "floor": "floor", "sampling_error": "sampling error", "expected": "by chance", "p_value": "p",
     "alike": "rows against rows",
 }
+
+
+# What stands at the bottom of a figure of samples, where it is not shuffled rows.
+_SPOILT = {"sharpness": "blurred rows"}
 
 
 @dataclass(frozen=True)
@@ -154,9 +158,9 @@ def _parts(metrics: Mapping[str, Any]) -> list[_Part]:
 def _row(figure: Mapping[str, Any], other: Mapping[str, Any] | None) -> _Row:
     error = figure.get("standard_error")
     beside = [f"± {number(error)}"] if error is not None else []
-    # Where both stand beside a figure, they are what real rows reach and what rows do whose values were shuffled.
+    # Where both stand beside a figure, they are what real rows reach, and what rows do that were spoilt.
     both = figure.get("ceiling") is not None and figure.get("floor") is not None
-    words = {**_BESIDE, "ceiling": "real rows", "floor": "shuffled rows"} if both else _BESIDE
+    words = {**_BESIDE, "ceiling": "real rows", "floor": _SPOILT.get(figure["name"], "shuffled rows")} if both else _BESIDE
     beside += [f"{word} {number(figure[key])}" for key, word in words.items() if figure.get(key) is not None]
     protocol = f"{figure['protocol']}; N = {figure['n']:,}, seed {figure['seed']}"
     return _Row(

@@ -21,7 +21,7 @@ __all__ = ["compared"]
 
 # Keys of `--set` that have an option of their own.
 _OPTIONS = ("data", "recipe", "recipes", "run", "labels", "condition", "resume", "progress")
-_TOLD = 6
+_TOLD = 8
 
 
 def compared(
@@ -90,7 +90,7 @@ def _table(found: Comparison) -> list[str]:
     rows = [["", *names]]
     for line in chosen:
         unit = "" if line.unit in ("1", "share") else f", {line.unit}"
-        arrow = {"lower": " ↓", "higher": " ↑", "none": ""}[line.better]
+        arrow = {"lower": " ↓", "higher": " ↑", "one": " → 1", "none": ""}[line.better]
         values = ["–" if value is None else f"{value:.4g}{'*' if i in line.best else ' '}" for i, value in enumerate(line.values)]
         rows.append([f"{line.name}{unit}{arrow}", *values])
     rows.append(["latent", *(metrics["verdict"]["name"] for metrics in found.metrics.values())])
