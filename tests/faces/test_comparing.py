@@ -7,6 +7,7 @@ import pytest
 
 import vaekit
 from vaekit.evaluation.comparison import cautions_between, side_by_side
+from vaekit.faces import extractors
 
 SMALL = {"epochs": 2, "latent": 2, "hidden": 8, "batch": 32, "progress": False}
 ROWS = np.random.default_rng(0).normal(size=(120, 4)).astype(np.float32)
@@ -35,6 +36,13 @@ def test_the_best_is_the_lowest_or_the_highest_and_equals_share_the_place():
     assert side_by_side({"a": metrics(1.0), "b": metrics(1.0)})[0].best == ()
 
 
+def test_of_what_is_best_at_one_the_nearest_is():
+    (line,) = side_by_side({name: metrics(value, better="one") for name, value in (("a", 0.5), ("b", 1.3), ("c", 0.9), ("d", None))})
+    assert line.best == (2,)
+    (line,) = side_by_side({"a": metrics(1.2, better="one"), "b": metrics(0.7, better="one")})
+    assert line.best == (0,)
+
+
 def test_nats_of_different_likelihoods_are_not_ranked():
     found = {"a": metrics(3.0, "normal"), "b": metrics(1.0, "bernoulli"), "c": metrics(None, "normal", condition_width=2)}
     assert side_by_side(found)[0].best == ()
@@ -54,6 +62,27 @@ def test_recipes_are_trained_and_compared_on_the_same_rows(runs, tmp_path):
     assert "autoencoder has no bound" in text and list(kept["runs"]) == ["vae", "autoencoder"]
     again = vaekit.compete(["vae", "autoencoder"], folder / "rows.npy", folder, resume=True, **SMALL)
     assert again["vae"].folder == folder / "vae"
+
+
+def test_images_are_judged_by_one_network_and_their_sharpness_is_told(tmp_path, monkeypatch):
+    made, train = [], extractors._autoencoder
+
+    def counted(*given):
+        made.append(train(*given))
+        return made[-1]
+
+    monkeypatch.setattr(extractors, "_autoencoder", counted)
+    images = np.random.default_rng(0).integers(0, 256, (300, 8, 8)).astype(np.uint8)
+    several = {"vae": {}, "wide": {"hidden": 16}, "bits": {"binarise": "threshold"}}
+    runs = {name: vaekit.fit(images, "vae", **{**SMALL, **told}) for name, told in several.items()}
+    found = vaekit.compare(runs, particles=2)
+    told = [next(f for f in m["samples"]["figures"] if f["name"].startswith("Frechet"))["protocol"] for m in found.metrics.values()]
+    # Bits are other rows than bytes, and so have a judge of their own.
+    assert len(made) == 2 and all(made[0].digest in protocol for protocol in told[:2]) and made[1].digest in told[2]
+    line = next(line for line in found.lines if line.name == "sharpness")
+    assert line.better == "one" and all(0 < value < 1 for value in line.values)
+    text = found.save(tmp_path / "page").read_text()
+    assert "sharpness" in text and 'title="1 is best"' in text
 
 
 def test_what_cannot_be_compared_is_refused_in_one_line(runs, tmp_path):

@@ -21,6 +21,7 @@ from vaekit.data import open_records
 from vaekit.evaluation.comparison import Line, side_by_side
 from vaekit.evaluation.report import Gallery, comparison_page
 from vaekit.faces import api
+from vaekit.faces.extractors import Judges
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.measuring import measured
 from vaekit.faces.origin import held_out
@@ -91,13 +92,14 @@ def compare(
     if data is None:
         _same_rows(named)
     metrics, galleries, what = {}, {}, {}
+    judges = Judges()
     for name, fitted in named.items():
 
         def tell(doing: str, share: float, name: str = name) -> None:
             if progress is not None:
                 progress(f"{name}: {doing}", share)
 
-        metrics[name], galleries[name] = measured(fitted, data, particles, False, seed, tell)
+        metrics[name], galleries[name] = measured(fitted, data, particles, False, seed, tell, judges=judges)
         what[name] = _what(fitted)
     first = next(iter(metrics.values()))
     about = {

@@ -5,9 +5,12 @@ r"""The network whose features samples are compared by, trained on the person's 
     columns else      none: columns are compared as they are
 
 It is trained on half of the training rows, so that the other half can stand for real rows that it has not seen, and by arguments of
-its own, so that two models of the same rows are judged by the same features: the digest beside a figure says whether they were.
+its own, so that two models of the same rows are judged by the same features: the digest beside a figure says whether they were. Of several
+models on the same rows, `Judges` trains it once.
 """
 
+import hashlib
+import json
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,12 +31,37 @@ from vaekit.tasks.walk import at_rest
 from vaekit.training import Settings
 from vaekit.training import fit as run_training
 
-__all__ = ["own_extractor"]
+__all__ = ["Judges", "own_extractor"]
 
 _HIDDEN, _CODE = (256, 64), 32
 _ROWS, _FEWEST, _EPOCHS = 10_000, 100, 60
 # Floating-point operations of the whole training: a few seconds on one core.
 _OPERATIONS = 4 * 10**10
+
+
+class Judges:
+    """What samples are judged by, trained once for all models that see the same rows in the same way."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, Extractor | None] = {}
+
+    def of(self, system: System, train_rows: Mapping[str, Tensor], tell: Callable[[str, float], None]) -> Extractor | None:
+        """As `own_extractor`, which is asked where these rows under this modality were not met before.
+
+        Arguments:
+            system: whose modality makes the batches.
+            train_rows: stored by that modality.
+            tell: called with a word and a fraction, where one is trained.
+        """
+        modality = system.modality
+        fitted = json.dumps([modality.name, modality.likelihood, modality.arguments, modality.state], sort_keys=True, default=str)
+        key = hashlib.sha256(fitted.encode())
+        for name in sorted(train_rows):
+            values = train_rows[name].cpu().contiguous().numpy()
+            key.update(f"{name} {values.shape} {values.dtype}".encode() + values.tobytes())
+        if key.hexdigest() not in self.made:
+            self.made[key.hexdigest()] = own_extractor(system, train_rows, tell)
+        return self.made[key.hexdigest()]
 
 
 def own_extractor(system: System, train_rows: Mapping[str, Tensor], tell: Callable[[str, float], None]) -> Extractor | None:

@@ -22,7 +22,7 @@ from vaekit.core.schedule import NonNegativeWeight
 from vaekit.core.system import System
 from vaekit.evaluation import Annealing, Tried, evaluate, needs_moving_latents
 from vaekit.evaluation.report import Gallery, carried, gather, page
-from vaekit.faces.extractors import own_extractor
+from vaekit.faces.extractors import Judges
 from vaekit.faces.options import BOOK, of_recipe
 from vaekit.faces.origin import held_out
 from vaekit.faces.preparing import Arguments, Parts, seeded
@@ -57,7 +57,7 @@ class Trained(Protocol):
 
 def measured(
     fitted: Trained, data: Any = None, particles: int = 100, baseline: bool = True, seed: int = 0,
-    progress: Progress | None = None, temperatures: int = 0,
+    progress: Progress | None = None, temperatures: int = 0, judges: Judges | None = None,
 ) -> tuple[dict[str, Any], Gallery]:
     """Everything that is measured, as JSON values, and everything that is shown.
 
@@ -69,6 +69,7 @@ def measured(
         seed: of the draws.
         progress: called with a word and a fraction.
         temperatures: also bound the likelihood of some rows by annealed importance sampling over so many, which takes minutes; 0 = do not.
+        judges: what samples are judged by, of models that were measured before; None = it is trained for this one.
 
     Raises:
         InputError: where the latents cannot be annealed, the data cannot be opened, has changed, or has fewer than two rows.
@@ -86,7 +87,7 @@ def measured(
     def counted(doing: str, done: int, total: int) -> None:
         tell(f"measuring: {doing}", done / total)
 
-    judge = own_extractor(fitted.system, parts.train, tell) if has_density(fitted.system) else None
+    judge = (judges or Judges()).of(fitted.system, parts.train, tell) if has_density(fitted.system) else None
     metrics = evaluate(
         fitted.system, parts.train, test, plain, seed, particles, progress=counted, tried=tried(fitted), extractor=judge,
         annealing=annealing,
