@@ -92,7 +92,8 @@ class Record:
 
     def __init__(self, title: str):
         self.title = title
-        self.machine = _machine()
+        # As it stands when the work begins: a long run may outlast a commit.
+        self.machine, self.commit = _machine(), _commit()
         self.figures: list[Figure] = []
 
     def add(self, *figures: Figure) -> None:
@@ -113,7 +114,7 @@ class Record:
 
     def write(self, path: Path) -> None:
         """Write the record as JSON, whole or not at all."""
-        record = {"machine": self.machine, "commit": _commit(), "figures": [asdict(f) for f in self.figures]}
+        record = {"machine": self.machine, "commit": self.commit, "figures": [asdict(f) for f in self.figures]}
         with whole_file(path) as temporary:
             temporary.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
 
