@@ -13,6 +13,7 @@ depends on the shape of a row alone: a row has the same score in any order and a
 """
 
 from dataclasses import dataclass
+from functools import reduce
 from math import inf, log, prod
 
 import numpy as np
@@ -120,7 +121,8 @@ class _Weights:
 
     def add(self, trace: Trace) -> None:
         """Take in a block of particles."""
-        log_likelihood, kl = trace.log_likelihood.double(), -sum(site.log_ratio().double() for site in trace.sites.values())
+        log_likelihood = trace.log_likelihood.double()
+        kl = -reduce(torch.add, (site.log_ratio().double() for site in trace.sites.values()))
         log_weight = log_likelihood - kl
         # A finite floor: an impossible row has weights of 0, and -inf less -inf would be NaN.
         largest = torch.maximum(self.largest, log_weight.amax(0)).clamp(min=torch.finfo(torch.float64).min)

@@ -59,7 +59,7 @@ class Vamp(Conditional, Begins):
     def start(self, trace: Trace) -> None:
         """Take the rows of the first batch, in turn, as pseudo-inputs."""
         x, observed, _ = trace.batch.evidence
-        rows = self.posterior.module.network.embed(x, observed)[0]  # type: ignore[operator, union-attr]
+        rows = self.posterior.module.network.embed(x, observed)[0]  # type: ignore[operator]
         inputs = self.pseudo_inputs[:, 0]
         inputs.copy_(rows[torch.arange(len(inputs), device=rows.device) % len(rows)] + _NOISE * torch.randn_like(inputs))
 
