@@ -262,7 +262,7 @@ def test_classes_are_learnt_from_labels_that_are_partly_missing(vae, tmp_path, k
 
 
 @pytest.mark.parametrize(("lines", "words"), [
-    (["a", "b"], "2 values, but"), (["a"] * 150, "all labels are 'a'"), ([""] * 150, "has none"),
+    (["a", "b"], "2 values, but"), (["a"] * 150, "all labels are 'a'"), ([""] * 150, "no row has one"),
 ])
 def test_labels_that_do_not_fit_are_refused_in_one_line(vae, tmp_path, lines, words):
     data = write(tmp_path, "csv")

@@ -68,9 +68,9 @@ def test_ranked_dimensions_are_numbered_by_their_place(of_table, vae, tmp_path):
     of_table.save(tmp_path / "r")
     TABLE.drop(columns="size").to_csv("t.csv", index=False)
     order = vaekit.tasks.ranked_dimensions(of_table.system, of_table.store(TABLE.drop(columns="size")))
-    vae.done("traverse", "r", "t.csv", "--dimensions", "ranked", "--steps", 3, "--out", "t.csv")
-    assert list(dict.fromkeys(pd.read_csv("t.csv")["dimension"])) == order
-    refused = vae("traverse", "r", "--dimensions", "ranked", "--out", "t.csv")
+    vae.done("traverse", "r", "t.csv", "--dimensions", "ranked", "--steps", 3, "--out", "walked.csv")
+    assert list(dict.fromkeys(pd.read_csv("walked.csv")["dimension"])) == order
+    refused = vae("traverse", "r", "--dimensions", "ranked", "--out", "walked.csv")
     assert refused.code == 2 and "give DATA" in refused.error
 
 

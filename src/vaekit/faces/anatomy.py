@@ -146,11 +146,11 @@ def _row(values: Tensor) -> tuple[int, ...]:
 
 def _layers(part: nn.Module, events: list[_Event]) -> tuple[Layer, ...]:
     """The steps of a part: leaves, and blocks that keep a shape as one; what learns nothing is told with the step before it."""
-    shapes = {event.module: event for event in events}
+    shapes = {event.module: event for event in reversed(events)}
     units = set(_units(part, shapes))
     layers: list[Layer] = []
     for event in events:
-        # A part that another borrows is called for that one first.
+        # A part that another borrows is called for rows first, and then for that one.
         if event.module not in units or _idle(event.module) or shapes[event.module] is not event:
             continue
         kind, parameters = type(event.module).__name__, _count(event.module)
