@@ -205,6 +205,14 @@ def test_few_rows_that_differ_are_told_apart():
     assert min(told.values()) > 0.85
 
 
+def test_a_column_of_next_to_nothing_with_one_row_apart_is_no_trouble():
+    random = np.random.default_rng(0)
+    real, made = random.normal(size=(2, 60, 2)).astype(np.float32)
+    real[:, 0], made[:, 0] = 0, 1e-40 * random.random(60)
+    made[7, 0] = 1e-1
+    assert all(0 <= value <= 1 for value in told_apart(real, made, 0).values())
+
+
 def test_a_figure_that_is_not_finite_is_null():
     assert figure("a", float("nan"), "1", "none", "p", 1, 0, floor=float("inf")) | {"value": None, "floor": None} == figure(
         "a", float("inf"), "1", "none", "p", 1, 0, floor=float("nan")

@@ -145,7 +145,8 @@ def told_apart(first: np.ndarray, second: np.ndarray, seed: int, folds: int = 3)
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    values, which = np.concatenate([first, second]), np.repeat([0, 1], [len(first), len(second)])
+    # In float32, a column that is next to nothing in all rows of a fold but one would be divided by its deviation beyond what it holds.
+    values, which = np.concatenate([first, second]).astype(np.float64), np.repeat([0, 1], [len(first), len(second)])
     # With leaves of twenty, few rows could not be split at all.
     leaf = max(min(20, len(values) // 10), 2)
     split = StratifiedKFold(folds, shuffle=True, random_state=seed)
