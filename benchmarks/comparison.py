@@ -29,7 +29,7 @@ from typing import Any
 import torch
 from comparison_page import page
 from outsider import Noiseless, gan
-from record import Record, arguments, figure, mnist, out, root, run
+from record import Record, arguments, figure, finished, mnist, out, root, run
 
 from vaekit.core.errors import InputError, WorkFailed
 from vaekit.core.files import whole_file
@@ -182,19 +182,6 @@ def result(model: str, seed: int, options: Any, judges: Judges) -> dict[str, Any
         "parameters": sum(p.numel() for p in fitted.system.model.parameters()),
     }
     return {**line, **figures(model, fitted, judges, options, options.runs / f"{model}-{seed}.png")}
-
-
-def finished(path: Path, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The runs that a file holds.
-
-    Raises:
-        InputError: where they were made in another way.
-    """
-    lines = [json.loads(text) for text in path.read_text("utf-8").splitlines() if text] if path.exists() else []
-    for line in lines:
-        if line["told"] != wanted:
-            raise InputError(f"{path} holds runs made with {json.dumps(line['told'])}, not {json.dumps(wanted)}: give another --results")
-    return lines
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from record import Record, Skipped, arguments, figure, out, root, run
+from record import Record, Skipped, arguments, figure, finished, out, root, run
 
 from vaekit.core.errors import InputError
 from vaekit.core.files import whole_file
@@ -123,19 +123,6 @@ def result(
         "figures": {f["name"]: f["value"] if f["value"] is None else round(f["value"], 5) for f in figures},
     }
     return line, np.where(kept, codes, np.nan)[some].astype(np.float32)
-
-
-def finished(path: Path, told: dict[str, Any]) -> list[dict[str, Any]]:
-    """The runs that a file holds.
-
-    Raises:
-        InputError: where they were trained in another way.
-    """
-    lines = [json.loads(text) for text in path.read_text("utf-8").splitlines() if text] if path.exists() else []
-    for line in lines:
-        if line["told"] != told:
-            raise InputError(f"{path} holds runs trained with {json.dumps(line['told'])}, not {json.dumps(told)}: give another --results")
-    return lines
 
 
 def _asked(text: str, kind: type) -> list[Any]:

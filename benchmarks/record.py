@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -25,7 +25,7 @@ from vaekit.core.files import whole_file
 from vaekit.core.records import Records
 from vaekit.data.catalogue import open_catalogue
 
-__all__ = ["Figure", "Record", "Skipped", "arguments", "bar", "environment", "figure", "mnist", "out", "root", "run"]
+__all__ = ["Figure", "Record", "Skipped", "arguments", "bar", "environment", "figure", "finished", "mnist", "out", "root", "run"]
 
 out = Console(width=None if sys.stdout.isatty() else 160)
 root = Path(__file__).resolve().parent.parent
@@ -158,6 +158,23 @@ def run(parser: argparse.ArgumentParser, title: str, measure: Callable[[argparse
         record.write(options.json)
         out.print(f"figures in {options.json}", markup=False)
     return 0
+
+
+def finished(path: Path, told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The runs that a file holds, a line of JSON each.
+
+    Arguments:
+        path: of the file; none there = no runs.
+        told: how the runs of a table are made, which each line says of itself.
+
+    Raises:
+        InputError: where they were made in another way.
+    """
+    lines = [json.loads(text) for text in path.read_text("utf-8").splitlines() if text] if path.exists() else []
+    for line in lines:
+        if line["told"] != told:
+            raise InputError(f"{path} holds runs made with {json.dumps(line['told'])}, not {json.dumps(told)}: give another --results")
+    return lines
 
 
 @contextmanager

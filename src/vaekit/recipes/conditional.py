@@ -47,8 +47,8 @@ def cvae(
 
     Source: Sohn, Lee, Yan 2015, Learning structured output representation using deep conditional generative models.
     """
-    prior_of = conditional_normal(latent, modality.condition_width, prior)
-    posterior = residual_posterior(modality.reader(own=reader, **network), latent, prior_of, mean_spread)
+    learned = conditional_normal(latent, modality.condition_width, prior)
+    posterior = residual_posterior(modality.reader(own=reader, **network), latent, learned, mean_spread)
     decoder = modality.writer(latent, likelihood=likelihood, own=writer, **network)
-    model = VAE(posterior, prior_of, decoder)
+    model = VAE(posterior, learned, decoder)
     return System(model, [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)

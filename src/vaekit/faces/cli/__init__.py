@@ -6,7 +6,6 @@
     using      generate, reconstruct, encode, score, interpolate, traverse, denoise
     results    where results go: the format the data came in, or a sheet of pictures
     telling    recipes, describe
-    apart      (in faces) nothing that is read is written over
     answer     what a verb gives back, as lines for a person or as JSON
 """
 

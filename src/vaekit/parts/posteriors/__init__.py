@@ -4,21 +4,13 @@ from vaekit.parts.posteriors.classes import Classes
 from vaekit.parts.posteriors.drawn import DrawnNormal
 from vaekit.parts.posteriors.flow import Flow
 from vaekit.parts.posteriors.normal import Normal
-from vaekit.parts.posteriors.normalised import (
-    NormalisedMean,
-    Residual,
-    Weighed,
-    distances,
-    normal_change,
-    normal_posterior,
-    read_as_data,
-    residual_posterior,
-    weighed_means,
-)
+from vaekit.parts.posteriors.normalised import NormalisedMean, normal_posterior, read_as_data
 from vaekit.parts.posteriors.point import Point
 from vaekit.parts.posteriors.quantised import Grid, MovingVectors, Quantised, Vectors, vectors
 from vaekit.parts.posteriors.relaxed import Relaxed
+from vaekit.parts.posteriors.residual import Residual, distances, normal_change, residual_posterior
 from vaekit.parts.posteriors.sphere import Sphere
+from vaekit.parts.posteriors.weighed import Weighed, weighed_means
 
 __all__ = [
     "Classes", "DrawnNormal", "Flow", "Grid", "MovingVectors", "Normal", "NormalisedMean", "Point", "Quantised", "Relaxed", "Residual",

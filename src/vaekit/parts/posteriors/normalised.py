@@ -10,12 +10,11 @@ A posterior that equals the prior has means that do not vary. Here they do, what
 
 Another prior than N(0, I) needs another reading of the same idea:
 
-    N(n, t^2), learned     q = N(n + t d, (t s)^2): the distance d is normalised, in the prior's units, and the floor is the same.
-                           With m itself normalised there is none: prior and posterior can widen together until m' tells nothing.
-    on a grid, P places    d over rows and places has the deviation g / sqrt(P): a channel counts as one coordinate, summed over its
+    N(n, t^2), learned     what is normalised is how far the posterior is from its prior: `residual`
+    on a grid, P places    m over rows and places has the deviation g / sqrt(P): a channel counts as one coordinate, summed over its
                            places, as for free bits, and a place may say nothing where others say more: (g^2 + P h_d^2) / 2 a channel.
     a flow, a mixture      m' varies as above, but a prior that widens with its posterior pays ever less for it: there is no floor.
-    where classes weigh    a, b^2 = moments under q(y|x), or all variance could go to classes that no row is believed to have.
+    where classes weigh    a and b^2 are moments under how much each counts: `weighed`
 """
 
 from collections.abc import Callable
@@ -24,20 +23,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent
-from torch.distributions import Normal as _Normal
 
-from vaekit.core.borrowed import Borrowed
-from vaekit.core.conditional import Conditional, Neural
+from vaekit.core.conditional import Neural
 from vaekit.core.declared import NonNegative, Positive, conform
 from vaekit.core.learned import LearnsFromData
 from vaekit.core.trace import Site, Trace
 from vaekit.parts.posteriors.normal import Normal
 
-__all__ = [
-    "NormalisedMean", "Residual", "Weighed", "distances", "means", "normal_change", "normal_posterior", "read_as_data",
-    "residual_posterior", "weighed_means",
-]
+__all__ = ["NormalisedMean", "means", "normal_posterior", "read_as_data"]
 
 _TINY = 1e-8
 
@@ -45,11 +38,6 @@ _TINY = 1e-8
 def means(site: Site) -> Tensor:
     """The posterior's means, `(S or 1, B, *positions, latent)`."""
     return site.posterior.mean  # type: ignore[union-attr]
-
-
-def distances(site: Site) -> Tensor:
-    """How far the posterior's means are from the prior's, in the prior's deviations, `(S or 1, B, *positions, latent)`."""
-    return (site.posterior.mean - site.prior.mean) / site.prior.stddev  # type: ignore[union-attr]
 
 
 class NormalisedMean(nn.Module, LearnsFromData):
@@ -183,53 +171,6 @@ def read_as_data(posterior: Neural) -> Neural:
     return Neural(posterior.network, posterior.family, _AsData(posterior.head))
 
 
-class Weighed(nn.Module):
-    """What normalises a normal posterior's means where particles and rows do not all count alike.
-
-    Arguments:
-        latent: dimensions.
-        spread: g, the deviation of the means, above 0.
-        site: the latent's name in a walk.
-    """
-
-    def __init__(self, latent: int, spread: Positive = 0.6, site: str = "z"):
-        super().__init__()
-        self.means = NormalisedMean(nn.Identity(), latent, spread, site)
-
-    def forward(self, found: Any, weight: Tensor) -> Distribution:
-        """The posterior with its means normalised.
-
-        Arguments:
-            found: a diagonal normal of batch shape `(S, B)`.
-            weight: of each particle and row, `(S, B)`.
-        """
-        location = self.means.normalised(found.base_dist.loc, weight)
-        moved = _Normal(location, found.base_dist.scale, validate_args=False)
-        return Independent(moved, found.reinterpreted_batch_ndims, validate_args=False)
-
-
-class Residual(Conditional):
-    """N(n + t d, (t s)^2): a posterior that says how far it is from a normal prior N(n, t^2), in the prior's own units.
-
-    Arguments:
-        change: N(d, s^2), given `(x, observed, condition)`.
-        prior: N(n, t^2), given the condition; borrowed.
-
-    Source: Vahdat, Kautz 2020, arXiv:2007.03898.
-    """
-
-    def __init__(self, change: Conditional, prior: Conditional):
-        super().__init__()
-        self.change, self.prior = change, Borrowed(prior)
-
-    def forward(self, *given: Tensor | None) -> Distribution:
-        """The posterior, batch shape `(1, B)`, event `(latent,)`."""
-        change: Any = self.change(*given)
-        p, d = self.prior(given[2]).base_dist, change.base_dist
-        moved = _Normal(p.loc + p.scale * d.loc, p.scale * d.scale, validate_args=False)
-        return Independent(moved, change.reinterpreted_batch_ndims, validate_args=False)
-
-
 def normal_posterior(network: nn.Module, latent: int, mean_spread: NonNegative = 0.0, site: str = "z") -> Neural:
     """The diagonal normal posterior of a network, its means normalised where asked.
 
@@ -243,46 +184,3 @@ def normal_posterior(network: nn.Module, latent: int, mean_spread: NonNegative =
     if not mean_spread:
         return Neural(network, family)
     return Neural(network, family, NormalisedMean(family.head(network.width), latent, mean_spread, site))  # type: ignore[arg-type]
-
-
-def normal_change(
-    network: nn.Module, latent: int, mean_spread: NonNegative = 0.0, site: str = "z", positions: tuple[int, ...] = ()
-) -> Neural:
-    """N(d, s^2), how far a posterior is from its prior in the prior's units, with the distances d normalised where asked.
-
-    Arguments:
-        network: to features; has `width`.
-        latent: dimensions of the latent at each position.
-        mean_spread: g, the deviation of d over a batch, of a channel of a grid that of all its positions together; 0 = as the network says.
-        site: the latent's name in a walk.
-        positions: of the latent's grid; empty = a vector.
-    """
-    family = Normal(latent, positions)
-    if not mean_spread:
-        return Neural(network, family)
-    return Neural(network, family, NormalisedMean(family.head(network.width), latent, mean_spread, site, distances))  # type: ignore[arg-type]
-
-
-def residual_posterior(network: nn.Module, latent: int, prior: Conditional, mean_spread: NonNegative = 0.0) -> Conditional:
-    """A diagonal normal posterior under a normal prior that learns; where its means are normalised, they are in the prior's units.
-
-    Arguments:
-        network: from evidence to features; has `width`.
-        latent: dimensions of the latent.
-        prior: p(z|c), a diagonal normal.
-        mean_spread: g, the deviation of the distances from the prior over a batch; 0 = a posterior that does not look at its prior.
-    """
-    if not mean_spread:
-        return normal_posterior(network, latent)
-    return Residual(normal_change(network, latent, mean_spread), prior)
-
-
-def weighed_means(latent: int, mean_spread: NonNegative = 0.0, site: str = "z") -> Weighed | None:
-    """What normalises the means of a posterior of which some particles count more than others; None where none are to be.
-
-    Arguments:
-        latent: dimensions of the latent.
-        mean_spread: g, the deviation of the means over a batch; 0 = they stay as they are.
-        site: the latent's name in a walk.
-    """
-    return Weighed(latent, mean_spread, site) if mean_spread else None
