@@ -228,7 +228,7 @@ class ConvolutionWriter(nn.Module):
                 h = block(h, given)
             h = up(h)
         # Where most of the numbers are, they are copied once: to the grid of the pixels and to channels last together.
-        return to_pixels(self.last(h))[:, : self.positions[0], : self.positions[1]].unflatten(0, rows)
+        return self.last(to_pixels(h))[:, : self.positions[0], : self.positions[1]].unflatten(0, rows)
 
 
 def _doubling(size: int, width: int, activation: str, norm: str) -> nn.Sequential:
