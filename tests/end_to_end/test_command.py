@@ -78,11 +78,24 @@ def test_every_verb_on_every_format(vae, tmp_path, kind):
     scores = np.load(tmp_path / vae.done("score", run, data, "--out", "s.npy", "--json").json["out"])
     assert scores.shape == (total,) and np.isfinite(scores).all()
     table = pd.read_csv(tmp_path / vae.done("traverse", run, "--steps", 5, "--out", "t.csv", "--json").json["out"])
-    assert len(table) == 10 and set(table["dimension"]) == {0, 1} and set(table["step"]) == {0, 1, 2, 3, 4}
+    assert len(table) == 10 and set(table["dimension"]) == {0, 1} and set(table["step"]) == {1, 2, 3, 4, 5}
     second = vae.done("traverse", run, "--steps", 5, "--dimensions", "1", "--out", "second.csv", "--json").json["out"]
     assert set(pd.read_csv(tmp_path / second)["dimension"]) == {1}
     ways = vae.done("interpolate", run, data, "--from", "1,2", "--to", "3,4", "--steps", 5, "--out", "i.npy", "--json").json["out"]
     assert np.load(tmp_path / ways).shape == (2, 5, *shape)
+    ways = vae.done("interpolate", run, data, "--from", "1,2", "--to", "3,4", "--steps", 5, "--out", "i.csv", "--json").json["out"]
+    assert pd.read_csv(tmp_path / ways)[["way", "step"]].to_numpy().tolist() == [[way, step] for way in (1, 2) for step in range(1, 6)]
+
+
+def test_what_a_row_was_made_under_stands_beside_it_where_the_format_has_room(vae, tmp_path):
+    np.savez(tmp_path / "d.npz", x=DIGITS, label=np.arange(len(DIGITS)) % 3)
+    vae.done("fit", "d.npz", *QUICK, "--condition", "label", "--run", "r")
+    vae.done("generate", "r", "-n", 3, "--condition", "label=2", "--out", "g.npz")
+    vae.done("reconstruct", "r", "d.npz", "--out", "c.npz")
+    with np.load("g.npz", allow_pickle=False) as made, np.load("c.npz", allow_pickle=False) as rebuilt:
+        assert set(made) == {"x", "label"} and made["label"].astype(int).tolist() == [2, 2, 2]
+        assert rebuilt["x"].shape == DIGITS.shape and rebuilt["label"].astype(int).tolist() == [i % 3 for i in range(len(DIGITS))]
+    assert vae.done("encode", "r", "g.npz", "--out", "z.npy", "--json").json["rows"] == 3
 
 
 def test_what_is_written_is_what_the_python_face_gives(vae, tmp_path):

@@ -153,5 +153,5 @@ def test_several_latents_are_measured_each_by_itself():
     assert [f["value"] for f in found.figures() if f["name"].startswith("rate of")] == [level.rate for level in levels]
     settled = replace(found, use=found.rate, aggregate_mean=np.zeros(6), aggregate_spread=np.ones(6))
     judged = verdict(settled, Tried({"levels": 3, "latent": 2}))
-    assert judged.name == "levels off" and judged.state == "warn" and "1 of 3 latents" in judged.sentences[0]
+    assert judged.name == "unused levels" and judged.state == "warn" and "1 of 3 latents" in judged.sentences[0]
     assert "levels=2" in judged.remedy

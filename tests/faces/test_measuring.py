@@ -67,6 +67,11 @@ def test_other_rows_can_be_measured_on():
     assert "40 measured on" in metrics["about"]["facts"]
 
 
+def test_what_a_model_is_told_of_each_row_stands_at_the_head_of_its_page():
+    metrics, _ = measured(fitted(labels=np.arange(200) % 3, condition="label"), particles=4, baseline=False)
+    assert "told label of each row" in metrics["about"]["facts"] and not any("told" in f for f in measured(fitted())[0]["about"]["facts"])
+
+
 def test_a_saved_model_whose_data_is_gone_needs_it_again(tmp_path):
     fitted().save(tmp_path)
     with pytest.raises(InputError, match="give the data"):

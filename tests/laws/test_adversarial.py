@@ -1,6 +1,7 @@
 """Laws of systems that a critic takes part in: who is moved by what, what a critic sees, and that neither side runs away."""
 
 import copy
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -74,6 +75,21 @@ def test_critic_and_model_never_share_an_optimiser(recipe):
     sides = [{id(p) for group in o.param_groups for p in group["params"]} for o in Optimisation(step, Settings()).optimisers]
     assert len(sides) == 2 and not sides[0] & sides[1]
     assert sides[1] == {id(p) for p in step.objective.parameters()} and sides[0] == {id(p) for p in system.model.parameters()}
+
+
+def test_both_sides_step_with_the_momentum_that_was_asked_for():
+    system, _ = made("real", "vae_gan")
+    optimisation = Optimisation(Step(system.model, system.stages[0].objective), Settings(momentum=0.5, rate=0.01))
+    before = [p.detach().clone() for p in optimisation.parameters]
+    # The n-th of equal gradients g: m = (1 - beta^n) g, whose correction makes every step the same; a zero one then goes on by momentum.
+    for gradient in (1.0, 0.0):
+        for p in optimisation.parameters:
+            p.grad = torch.full_like(p, gradient)
+        optimisation.step(0.5, optimisation.norm())
+    rate = optimisation.rate(0.5)
+    second = (0.25 / 0.75) / math.sqrt(0.999 / (1 + 0.999))
+    for p, old in zip(optimisation.parameters, before):
+        torch.testing.assert_close(old - p, torch.full_like(p, rate * (1 + second)), rtol=1e-3, atol=1e-7)
 
 
 def test_cut_latents_decode_to_the_same_rows():

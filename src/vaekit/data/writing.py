@@ -233,6 +233,7 @@ class _Whole(Writer):
     def append(self, values: np.ndarray, extras: Extras | None = None) -> None:
         if self._kind == "idx":
             _no_extras(self._target, extras)
+        check_names(["x", *(extras or {})], str(self._target))
         named = {name: _unpickled(np.asarray(column)) for name, column in (extras or {}).items()}
         self._parts.append({**named, "x": np.array(_rows_of(values, self._target))})
 

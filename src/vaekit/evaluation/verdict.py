@@ -19,8 +19,8 @@ class Verdict:
     """A judgement on posterior collapse.
 
     Arguments:
-        name: `healthy`, `hardly begun`, `partly collapsed`, `levels off`, `collapsed`, `ignores the latent`, `overspent` or `point code`;
-            of codes also `few codes used` and `prior not learned`.
+        name: `healthy`, `hardly begun`, `partly collapsed`, `unused levels`, `collapsed`, `ignores the latent`, `overspent` or
+            `point code`; of codes also `few codes used` and `prior not learned`.
         state: `good`, `warn`, `bad`, or `none` where the question does not arise.
         sentences: why, with figures.
         remedy: what to try; None where nothing need be done.
@@ -45,7 +45,7 @@ def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
     | no unit is active, or the whole rate < 0.1 nats | collapsed |
     | use < rate / 4 | ignores the latent |
     | moment mismatch > 1/4 nat an active unit | overspent |
-    | of several latents, one has a rate < 0.1 nats | levels off |
+    | of several latents, one has a rate < 0.1 nats | unused levels |
     | fewer than half of the units are active, and they are no grid's | partly collapsed |
     | fewer than 5 passes or 1,000 steps, and still getting better | hardly begun |
     | else | healthy |
@@ -83,7 +83,7 @@ def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
     if off:
         rates = ", ".join(f"{level.name} {nats(level.rate)}" for level in found.levels)
         first = f"{off} of {several} latents carry next to nothing, in nats a row: {rates}."
-        return Verdict("levels off", "warn", (first, f"What is used is used well: {use}."), fewer_levels(tried, several - off))
+        return Verdict("unused levels", "warn", (first, f"What is used is used well: {use}."), fewer_levels(tried, several - off))
     if 2 * active < width and not found.grid:
         return Verdict("partly collapsed", "warn", (
             f"Only {units}, at a rate of {rate}; the decoder ignores the other {width - active}.",

@@ -233,8 +233,10 @@ def _about(fitted: Trained, test: Mapping[str, Tensor], data: Any, baseline: str
         f"{len(test['x']):,} {'held out' if data is None else 'measured on'}",
         f"likelihood {modality.likelihood.replace('_', ' ')}", datetime.now(UTC).strftime("%Y-%m-%d"),
     ]
+    if facts.get("condition_columns"):
+        told.insert(1, f"told {', '.join(facts['condition_columns'])} of each row")
     if facts.get("fingerprint"):
-        told.insert(3, f"fingerprint {facts['fingerprint'][:12]}")
+        told.insert(-1, f"fingerprint {facts['fingerprint'][:12]}")
     return {
         "data": Path(str(source)).name if source else "values in memory", "recipe": system.recipe or "composed by hand",
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "versions": versions, "facts": told,

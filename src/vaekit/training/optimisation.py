@@ -30,8 +30,9 @@ class Optimisation:
         self.halvings = 0
         sides = [[p for p in side.parameters() if p.requires_grad] for side in (step.model, step.objective)]
         # One group a side: Adam's Python runs once a group, which on small networks takes longer than its arithmetic.
+        betas = (settings.momentum, 0.999)
         self.optimisers = [
-            torch.optim.AdamW(side, lr=settings.rate, weight_decay=settings.weight_decay, fused=True) for side in sides if side
+            torch.optim.AdamW(side, settings.rate, betas, weight_decay=settings.weight_decay, fused=True) for side in sides if side
         ]
         self.parameters = [p for side in sides for p in side]
         self.named = {id(p): name for name, p in step.named_parameters()}

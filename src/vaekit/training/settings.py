@@ -23,6 +23,8 @@ class Settings(BaseModel):
         rate: peak learning rate.
         warm_up: fraction of the run over which the rate rises from 0.
         final: the rate's end, as a fraction of its peak, at the end of half a cosine.
+        momentum: share of the gradients' running mean that each step keeps, Adam's beta_1; 0.5 is usual where a critic takes part
+            (Radford, Metz, Chintala 2015, arXiv:1511.06434).
         weight_decay: of AdamW (Loshchilov, Hutter 2017, arXiv:1711.05101).
         clip: largest norm of a step's gradient; 0 = none.
         average: decay of the exponential moving average of the weights, which is what the run keeps; 0 = the last weights.
@@ -46,6 +48,7 @@ class Settings(BaseModel):
     rate: Positive = 1e-3
     warm_up: Share = 0.02
     final: Share = 0.01
+    momentum: Rest = 0.9
     weight_decay: NonNegative = 0.0
     clip: NonNegative = 200.0
     average: Rest = 0.999

@@ -249,8 +249,8 @@ def heat(title: str, matrix: np.ndarray, across: Sequence[str], down: Sequence[s
     Arguments:
         title: what is shown.
         matrix: `(rows, columns)`.
-        across: names of the columns; left out where there are many.
-        down: names of the rows; left out where there are many.
+        across: names of the columns, thinned out where there are many; empty = none.
+        down: names of the rows; empty = none.
         limit: the number at which the colours end.
         wide: as wide as the page.
     """
@@ -264,8 +264,8 @@ def heat(title: str, matrix: np.ndarray, across: Sequence[str], down: Sequence[s
             every = max(len(across) // 30, 1)
             axes.set_xticks((np.arange(len(across)) + 0.5)[::every], [_short(n) for n in across][::every], rotation=40, ha="right")
         else:
-            axes.set_xticks([])
-            axes.set_yticks([])
+            axes.set_xticks(np.arange(len(across)) + 0.5, [_short(n) for n in across], rotation=90, fontsize="x-small")
+            axes.set_yticks(np.arange(len(down)) + 0.5, [_short(n) for n in down][::-1], fontsize="x-small")
             axes.set_aspect("equal")
         axes.set_title(title)
         for spine in axes.spines.values():

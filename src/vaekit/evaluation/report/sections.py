@@ -13,7 +13,7 @@ from vaekit.evaluation.report.gallery import Gallery, Sheet, carried, correlatio
 
 __all__ = ["Picture", "Rows", "Section", "pictured", "sections"]
 
-_COLUMNS, _HISTOGRAMS, _CORRELATED, _MARGINS, _BARS = 8, 9, 60, 6, 120
+_COLUMNS, _HISTOGRAMS, _CORRELATED, _LETTERED, _MARGINS, _BARS = 8, 9, 60, 12, 6, 120
 
 # Which readings of the history a picture shows; where several match, their sum: the KL of every site is the rate.
 _READINGS = {
@@ -345,7 +345,7 @@ def _table(gallery: Gallery) -> list[Section | None]:
     found: list[Section | None] = []
     if gallery.table is not None and gallery.drawn is not None:
         real, drawn, columns = gallery.table, gallery.drawn, gallery.columns
-        found += [_marginals(real, drawn, columns), _correlated(real, drawn), _few(real, drawn, columns)]
+        found += [_marginals(real, drawn, columns), _correlated(real, drawn, columns), _few(real, drawn, columns)]
     if gallery.movement is not None:
         m = gallery.movement
         kept = np.sort(np.argsort(np.abs(m.change).max(0))[::-1][:_CORRELATED])
@@ -364,12 +364,13 @@ def _marginals(real: np.ndarray, drawn: np.ndarray, columns: tuple[str, ...]) ->
     return Section("Columns, real and drawn", captions.COLUMNS.format(which=which), pictures, 3)
 
 
-def _correlated(real: np.ndarray, drawn: np.ndarray) -> Section | None:
+def _correlated(real: np.ndarray, drawn: np.ndarray, columns: tuple[str, ...]) -> Section | None:
     if real.shape[1] < 2 or len(real) < 3:
         return None
     a, b = (correlations(values[:, :_CORRELATED]) for values in (real, drawn))
     shown = {"Real": a, "Drawn": b, "Drawn less real": b - a}
-    pictures = (Picture(f"correlations, {name.lower()}", drawing.heat(name, m, (), (), 1.0)) for name, m in shown.items())
+    names = columns[: len(a)] if len(a) <= _LETTERED else ()
+    pictures = (Picture(f"correlations, {name.lower()}", drawing.heat(name, m, names, names, 1.0)) for name, m in shown.items())
     part = f" The first {_CORRELATED} columns are shown." if real.shape[1] > _CORRELATED else ""
     return Section("Correlations", captions.CORRELATIONS + part, tuple(pictures), 3)
 

@@ -4,8 +4,6 @@
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +13,8 @@ from vaekit.core.files import whole_file
 from vaekit.data import open_writer
 from vaekit.faces.api import load
 from vaekit.faces.cli.answer import Answer
-from vaekit.faces.cli.results import Append, Place, place_of, writing_rows
+from vaekit.faces.cli.results import place_of, writing_rows
 from vaekit.faces.cli.using import chunks_of, class_column, place_of_numbers, rows_at_once, written
-from vaekit.faces.fitted import FittedVAE
 
 __all__ = ["augment", "predict"]
 
@@ -42,7 +39,7 @@ def predict(run: Path, data: str, out: Path, condition: list[str], seed: int) ->
     with open_writer(place.path, columns, place.kind) as writer:
         for _, stored in chunks_of(fitted, data, condition):
             found = tasks.predict(fitted.system, stored, seed)
-            writer.append(found.probability, {"label": found.names} if place.tabular or place.kind == "npz" else None)
+            writer.append(found.probability, {"label": found.names} if place.named else None)
             told += np.bincount(found.label, minlength=len(classes))
     answer, each = written(place, int(told.sum()), began), dict(zip(classes, told.tolist()))
     words = ", ".join(f"{name}: {rows:,}" for name, rows in sorted(each.items(), key=lambda pair: -pair[1])[:12])
@@ -66,27 +63,16 @@ def augment(run: Path, out: Path, count: int, label: str | None, temperature: fl
     began, fitted = time.monotonic(), load(run)
     place, name = place_of(fitted, out), class_column(fitted)
     size, names = min(rows_at_once(fitted), max(count, 1)), []
-    with _labelled_rows(fitted, place) as append:
+    with writing_rows(fitted, place) as append:
         for number, start in enumerate(range(0, max(count, 1), size)):
             rows = min(size, count - start)
             made = tasks.augment(fitted.system, rows, label, temperature, seed + number, start)
             append(made.values, {name: made.names})
             names.extend(made.names.tolist())
     answer = written(place, count, began)
-    if place.tabular or place.kind == "npz":
+    if place.named:
         return Answer([*answer.lines, f"classes in the column '{name}'"], {**answer.facts, "labels": name})
     beside = place.path.with_name(place.path.name.split(".")[0] + "-labels.txt")
     with whole_file(beside) as temporary:
         temporary.write_text("\n".join(names) + "\n", encoding="utf-8")
     return Answer([*answer.lines, f"classes in {beside}, one a line"], {**answer.facts, "labels": str(beside)})
-
-
-@contextmanager
-def _labelled_rows(fitted: FittedVAE, place: Place) -> Iterator[Append]:
-    """As `writing_rows`, with further arrays in an npz file."""
-    if place.kind == "npz":
-        with open_writer(place.path, [], "npz") as writer:
-            yield writer.append
-    else:
-        with writing_rows(fitted, place) as append:
-            yield append

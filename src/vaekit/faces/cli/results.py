@@ -51,6 +51,11 @@ class Place:
         return self.kind in _TABLES
 
     @property
+    def named(self) -> bool:
+        """Whether further columns have a place beside the rows there."""
+        return self.tabular or self.kind == "npz"
+
+    @property
     def pictured(self) -> bool:
         """Whether values become pixels there."""
         return self.kind in ("folder", "picture")
@@ -70,7 +75,7 @@ def place_of(fitted: FittedVAE, out: Path) -> Place:
 
 @contextmanager
 def writing_rows(fitted: FittedVAE, place: Place, across: int | None = None) -> Iterator[Append]:
-    """Takes rows in the data's own units, chunk by chunk, with further columns where the format has names for them.
+    """Takes rows in the data's own units, chunk by chunk, with further columns where the format has a place for them.
 
     Arguments:
         fitted: whose rows they are.
@@ -87,7 +92,7 @@ def writing_rows(fitted: FittedVAE, place: Place, across: int | None = None) -> 
         return
     header = [fitted.data.get(name) or () for name in ("columns", "dtypes")] if place.tabular else [(), ()]
     with open_writer(place.path, header[0], place.kind, header[1]) as writer:
-        if place.tabular:
+        if place.named:
             yield writer.append
         else:
             yield lambda values, extras: writer.append(as_pixels(modality, values) if place.pictured else values)
@@ -111,7 +116,7 @@ def writing_ways(fitted: FittedVAE, place: Place, values: np.ndarray, name: str,
         if not place.tabular and not place.pictured:
             append(values, {})
             return
-        numbers = {name: np.asarray(ways).repeat(steps), "step": np.tile(np.arange(steps), len(ways))}
+        numbers = {name: np.asarray(ways).repeat(steps), "step": np.tile(np.arange(1, steps + 1), len(ways))}
         append(values.reshape(-1, *values.shape[2:]), numbers)
 
 

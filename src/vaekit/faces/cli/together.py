@@ -17,7 +17,7 @@ from vaekit.data import open_writer
 from vaekit.faces.cli.answer import Answer, Stopped
 from vaekit.faces.cli.fitting import OPTIONS, asked, folder_of
 from vaekit.faces.cli.results import beside, place_of, writing_rows
-from vaekit.faces.cli.using import chunks_of, place_of_numbers, written
+from vaekit.faces.cli.using import chunks_of, latent_names, place_of_numbers, written
 from vaekit.faces.ensembles import Ensemble, ensemble, load
 from vaekit.faces.progress import Lines, on_terminal
 from vaekit.operations.store import write_json
@@ -104,13 +104,12 @@ def score(run: Path, data: str, out: Path, particles: int, condition: list[str],
     began, made = time.monotonic(), _opened(run)
     first = made.members[0]
     place, rows, total = place_of_numbers(first, out), 0, 0.0
-    named = place.tabular or place.kind == "npz"
     with open_writer(place.path, ["nats"] if place.tabular else [], place.kind) as writer:
         for _, stored in chunks_of(first, data, condition):
             found = tasks.score_together([m.system for m in made.members], stored, particles, seed)
             others = {"bits_per_dimension": found.bits_per_dimension, "between_members": found.between, "within_a_member": found.within}
             others |= {f"member_{m + 1}": nats for m, nats in enumerate(found.members)}
-            writer.append(found.nats, others if named else None)
+            writer.append(found.nats, others if place.named else None)
             rows, total = rows + len(found.nats), total + float(found.nats.sum())
     answer = written(place, rows, began)
     means = f"mean {total / rows:.5g} nats a row under the mixture of {len(made.members)} members ({particles} particles)"
@@ -136,9 +135,9 @@ def encode(run: Path, data: str, out: Path, values: str, condition: list[str], s
     if not set(wanted) <= set(_PARTS) or len(set(wanted)) < len(wanted):
         raise InputError(f"--values {values!r} must be any of {', '.join(_PARTS)}, with commas between")
     first = made.members[0]
-    place, width, rows = place_of_numbers(first, out), tasks.walk.layout(first.system).width, 0
+    place, rows = place_of_numbers(first, out), 0
     numbered = range(1, len(made.members) + 1)
-    columns = [f"member_{m}_{name}_{d}" for m in numbered for name in wanted for d in range(width)] if place.tabular else []
+    columns = [f"member_{m}_{name}_{d}" for m in numbered for name in wanted for d in latent_names(first)] if place.tabular else []
     with open_writer(place.path, columns, place.kind) as writer:
         for _, stored in chunks_of(first, data, condition):
             each = [tasks.encode(member.system, stored, seed) for member in made.members]

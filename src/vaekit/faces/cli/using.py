@@ -29,8 +29,8 @@ from vaekit.faces.matching import matching, matching_chunks
 from vaekit.tasks.predict import SITE
 
 __all__ = [
-    "PARTS", "chunks_of", "class_column", "denoise", "encode", "generate", "interpolate", "mapped", "names_of", "place_of_numbers",
-    "reconstruct", "redraw", "rows_at_once", "score", "traverse", "written",
+    "PARTS", "chunks_of", "class_column", "denoise", "encode", "generate", "interpolate", "latent_names", "mapped", "names_of",
+    "place_of_numbers", "reconstruct", "redraw", "rows_at_once", "score", "traverse", "written",
 ]
 
 _VALUES, _ROWS, _PAIRS = 1 << 24, 65536, 8
@@ -140,7 +140,7 @@ def encode(run: Path, data: str, out: Path, values: str, condition: list[str], s
     if "codes" in wanted and not length:
         raise InputError("--values codes: the latent of this model is not one of codes; use mean")
     place = place_of_numbers(fitted, out)
-    rows, latents = 0, _latent_names(fitted)
+    rows, latents = 0, latent_names(fitted)
     each = {name: list(map(str, range(length))) if name == "codes" else latents for name in wanted}
     columns = [f"{name}_{d}" for name in wanted for d in each[name]] if place.tabular else []
     with open_writer(place.path, columns, place.kind) as writer:
@@ -165,12 +165,11 @@ def score(run: Path, data: str, out: Path, particles: int, condition: list[str],
     """
     began, fitted = time.monotonic(), load(run)
     place, rows, total, bits = place_of_numbers(fitted, out), 0, 0.0, 0.0
-    named = place.tabular or place.kind == "npz"
     with open_writer(place.path, ["nats"] if place.tabular else [], place.kind) as writer:
         for _, stored in chunks_of(fitted, data, condition):
             found = tasks.score(fitted.system, stored, particles, seed)
             others = {"bits_per_dimension": found.bits_per_dimension, "distortion": found.distortion, "rate": found.rate}
-            writer.append(found.nats, others if named else None)
+            writer.append(found.nats, others if place.named else None)
             rows, total, bits = rows + len(found.nats), total + float(found.nats.sum()), bits + float(found.bits_per_dimension.sum())
     answer = written(place, rows, began)
     means = f"mean {total / rows:.5g} nats a row, {bits / rows:.4g} bits per dimension ({particles} particles)"
@@ -210,7 +209,7 @@ def interpolate(
         pairs = [_rows_named(records, "from", start), _rows_named(records, "to", end)]
     ends = [fitted.system.modality.store(records.take(np.asarray(rows))) for rows in pairs]
     values = tasks.interpolate(fitted.system, ends[0], ends[1], steps, path, seed)
-    writing_ways(fitted, place, values, "way", range(len(values)))
+    writing_ways(fitted, place, values, "way", range(1, len(values) + 1))
     return written(place, values.shape[0] * values.shape[1], began)
 
 
@@ -306,7 +305,7 @@ def names_of(fitted: FittedVAE) -> list[str]:
     return list(fitted.data.get("condition_columns") or [])
 
 
-def _latent_names(fitted: FittedVAE) -> list[str]:
+def latent_names(fitted: FittedVAE) -> list[str]:
     """Coordinates by their places, from 0, after their latent where there are several: `z_0`; of a class by its names: `y_rose`."""
     shapes, classes = tasks.walk.layout(fitted.system).shapes, fitted.system.modality.classes
     if len(shapes) == 1:
