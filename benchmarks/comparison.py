@@ -9,8 +9,8 @@ x ~ p(x|z), which is what a likelihood says a row is, and as means of p(x|z), wi
 figure for both. It is the outsider: the same decoder and critic, neither an encoder nor a likelihood, so no bound is written beside it.
 
 The rows that are held out, those that all are judged by, the judge and the draws are the same for all seeds; weights, order of rows and
-noise of training are the seed's own. A run has diverged where a number of it was not finite, or where the FID of its means is above twice
-the median over the model's seeds.
+noise of training are the seed's own. A run has diverged where a number of it was not finite, where the FID of its means is above twice the
+median over the model's seeds, or where its means lie near fewer than one held-out image in twenty: it draws a few images again and again.
 
 A finished run is one line of a file, and a run that the file holds is not made again. One that was stopped goes on from its checkpoint. Two
 processes with the same command share the work: each takes runs that no other process has in hand.
@@ -55,7 +55,7 @@ MODELS: dict[str, dict[str, Any]] = {
 """Each model's own arguments; all but the GAN are recipes."""
 
 TRAINING: dict[str, Any] = {"batch": 128, "rate": 1e-3, "precision": "32", "compile": False, "validations": 10, "device": "cpu"}
-_AWAY, _ROWS, _SHOWN, _SPLIT = 2.0, 1000, 16, 0
+_AWAY, _COVERED, _ROWS, _SHOWN, _SPLIT = 2.0, 0.05, 1000, 16, 0
 _RESULTS, _PAGE = root / "benchmarks" / "results" / "comparison.jsonl", root / "docs" / "comparison.md"
 
 
@@ -202,19 +202,19 @@ def diverged(lines: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for model in MODELS:
         runs = [line for line in lines if line["model"] == model]
-        distances = {line["seed"]: _fid(line) for line in runs}
+        distances = {line["seed"]: _of_means(line, "Frechet distance (FID)") for line in runs}
         usual = statistics.median(known) if (known := [d for d in distances.values() if math.isfinite(d)]) else math.inf
         found[model] = [
             line["seed"] for line in runs
             if line["failed"] or any("was not finite" in note for note in line["notes"])
-            # No distance, no judgement: NaN is above nothing.
-            or distances[line["seed"]] > _AWAY * usual
+            # No measure, no judgement: NaN is above nothing and below nothing.
+            or distances[line["seed"]] > _AWAY * usual or _of_means(line, "coverage") < _COVERED
         ]
     return found
 
 
-def _fid(line: Mapping[str, Any]) -> float:
-    value = line.get("means", {}).get("Frechet distance (FID)", {}).get("value")
+def _of_means(line: Mapping[str, Any], name: str) -> float:
+    value = line.get("means", {}).get(name, {}).get("value")
     return math.nan if value is None else float(value)
 
 
@@ -238,7 +238,8 @@ def measure(options: Any, record: Record) -> None:
                 with options.results.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(line) + "\n")
                 shutil.rmtree(options.runs / f"{model}-{seed}", ignore_errors=True)
-            came = f"failed: {line['failed']}" if line["failed"] else f"{line['steps']} steps, FID of means {_fid(line):.3g}"
+            apart = _of_means(line, "Frechet distance (FID)")
+            came = f"failed: {line['failed']}" if line["failed"] else f"{line['steps']} steps, FID of means {apart:.3g}"
             out.print(f"{model} seed {seed}: {came}", markup=False)
     lines = finished(options.results, wanted)
     _record(record, lines)

@@ -51,7 +51,8 @@ def test_runs_are_made_once_measured_alike_and_shown(tmp_path, monkeypatch):
         "gan, Frechet distance (FID)", "gan, coverage", "gan, sharpness", "gan, seeds that diverged"
     }
     page = (tmp_path / "docs" / "comparison.md").read_text()
-    assert "| gan | 1 | 0 | none | none | none | none | " in page and "| autoencoder | no prior to draw from |" in page
+    # After two steps it draws one image, which is told.
+    assert "| gan | 1 | 1 | none | none | none | none | " in page and "| autoencoder | no prior to draw from |" in page
     assert "![cvae](images/comparison-cvae.png)" in page and "--set hidden=8,8" in page and "--set compile=false" in page
     for name in ("cvae", "gan", "held-out"):
         assert Image.open(tmp_path / "docs" / "images" / f"comparison-{name}.png").size == (16 * 16, 16)
@@ -111,6 +112,12 @@ def test_a_seed_far_from_the_others_or_with_steps_taken_back_has_diverged():
     found = [line(0, 10.0), line(1, 19.0), line(2, 21.0), line(3, 9.0), line(4, 10.0, "'loss' was not finite at step 5: went back")]
     assert diverged(found)["vae"] == [2, 4] and diverged(found)["gan"] == []
     assert diverged([{**line(0, None), "means": {}}])["vae"] == []
+
+
+def test_a_run_that_draws_a_few_images_again_and_again_has_diverged():
+    shares = [0.04, 0.06, 0.04]
+    lines = [{"model": "gan", "seed": n, "failed": "", "notes": [], "means": {"coverage": {"value": v}}} for n, v in enumerate(shares)]
+    assert diverged(lines)["gan"] == [0, 2]
 
 
 def test_the_outsider_learns_with_its_critic_and_draws_without_noise():

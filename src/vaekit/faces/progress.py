@@ -130,11 +130,19 @@ class Lines(_Watcher):
 
 
 def losses(readings: Mapping[str, float]) -> str:
-    """Readings as distortion and rate, or as the one loss that a recipe has instead, nats."""
+    """Readings as the two sides of the bound, then the other losses of a recipe beside them, nats.
+
+    What a critic is right of is no loss and is left out.
+    """
     rates = [value for name, value in readings.items() if name.startswith("kl.")]
-    named = {name: value for name, value in readings.items() if name != "rate" and not name.startswith("kl.")}
-    shown = [f"{name} {value:.4g}" for name, value in named.items()] + ([f"rate {sum(rates):.3g}"] if rates else [])
-    return (" + " if "distortion" in named else ", ").join(shown) + " nats" if shown else ""
+    sides = {name: readings[name] for name in ("distortion",) if name in readings} | ({"rate": sum(rates)} if rates else {})
+    others = {name: value for name, value in readings.items() if name not in ("rate", *sides) and not name.startswith(("kl.", "critic."))}
+    shown = [" + ".join(_named(sides)), *_named(others)]
+    return f"{', '.join(filter(None, shown))} nats" if any(shown) else ""
+
+
+def _named(readings: Mapping[str, float]) -> list[str]:
+    return [f"{name.replace('_', ' ')} {value:.4g}" for name, value in readings.items()]
 
 
 def _units(at: Moment | Validation) -> str:
