@@ -56,6 +56,7 @@ MODELS: dict[str, dict[str, Any]] = {
 
 TRAINING: dict[str, Any] = {"batch": 128, "rate": 1e-3, "precision": "32", "compile": False, "validations": 10, "device": "cpu"}
 _AWAY, _COVERED, _ROWS, _SHOWN, _SPLIT = 2.0, 0.05, 1000, 16, 0
+_DISTANCE = "Frechet distance (FID)"
 _RESULTS, _PAGE = root / "benchmarks" / "results" / "comparison.jsonl", root / "docs" / "comparison.md"
 
 
@@ -197,20 +198,24 @@ def claimed(path: Path) -> Iterator[bool]:
         yield True
 
 
-def diverged(lines: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
-    """The seeds of each model that diverged, see the head of the script."""
-    found: dict[str, list[int]] = {}
-    for model in MODELS:
-        runs = [line for line in lines if line["model"] == model]
-        distances = {line["seed"]: _of_means(line, "Frechet distance (FID)") for line in runs}
-        usual = statistics.median(known) if (known := [d for d in distances.values() if math.isfinite(d)]) else math.inf
-        found[model] = [
-            line["seed"] for line in runs
-            if line["failed"] or any("was not finite" in note for note in line["notes"])
-            # No measure, no judgement: NaN is above nothing and below nothing.
-            or distances[line["seed"]] > _AWAY * usual or _of_means(line, "coverage") < _COVERED
-        ]
-    return found
+def diverged(runs: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The seeds of one model that diverged, see the head of the script.
+
+    Arguments:
+        runs: a line of each, with `seed`, `failed`, `notes` and `means`.
+    """
+    distances = {line["seed"]: _of_means(line, _DISTANCE) for line in runs}
+    usual = statistics.median(known) if (known := [d for d in distances.values() if math.isfinite(d)]) else math.inf
+    return [
+        line["seed"] for line in runs
+        if line["failed"] or any("was not finite" in note for note in line["notes"])
+        # No measure, no judgement: NaN is above nothing and below nothing.
+        or distances[line["seed"]] > _AWAY * usual or _of_means(line, "coverage") < _COVERED
+    ]
+
+
+def _by_model(lines: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
+    return {model: diverged([line for line in lines if line["model"] == model]) for model in MODELS}
 
 
 def _of_means(line: Mapping[str, Any], name: str) -> float:
@@ -238,7 +243,7 @@ def measure(options: Any, record: Record) -> None:
                 with options.results.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(line) + "\n")
                 shutil.rmtree(options.runs / f"{model}-{seed}", ignore_errors=True)
-            apart = _of_means(line, "Frechet distance (FID)")
+            apart = _of_means(line, _DISTANCE)
             came = f"failed: {line['failed']}" if line["failed"] else f"{line['steps']} steps, FID of means {apart:.3g}"
             out.print(f"{model} seed {seed}: {came}", markup=False)
     lines = finished(options.results, wanted)
@@ -258,17 +263,17 @@ def _write(options: Any, lines: Sequence[dict[str, Any]], record: Record) -> Non
             shown[name] = f"images/comparison-{name.replace(' ', '-')}.png"
             shutil.copyfile(strip, options.page.parent / shown[name])
     with whole_file(options.page) as temporary:
-        temporary.write_text(page(MODELS, lines, diverged(lines), shown, record.machine), "utf-8")
+        temporary.write_text(page(MODELS, lines, _by_model(lines), shown, record.machine), "utf-8")
     out.print(f"page in {options.page}", markup=False)
 
 
 def _record(record: Record, lines: Sequence[dict[str, Any]]) -> None:
     """Each model's mean figures, and how many of its seeds diverged."""
-    lost = diverged(lines)
+    lost = _by_model(lines)
     for model in MODELS:
         runs = [line for line in lines if line["model"] == model]
         for section, name, unit in (
-            ("likelihood", "negative log-likelihood", "nats"), ("means", "Frechet distance (FID)", "1"), ("means", "coverage", "share"),
+            ("likelihood", "negative log-likelihood", "nats"), ("means", _DISTANCE, "1"), ("means", "coverage", "share"),
             ("means", "sharpness", "1"),
         ):
             values = [line[section][name]["value"] for line in runs if name in line.get(section, {})]

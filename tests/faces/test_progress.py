@@ -111,6 +111,6 @@ def test_work_is_told_in_one_line_that_goes_away(monkeypatch):
 
 
 def test_only_the_two_sides_of_the_bound_are_added():
-    readings = {"feature_distortion": 3.1, "distortion": 84.0, "kl.z": 12.0, "rate": 13.0, "kl.y": 1.0, "adversary": 0.7, "critic.real": 2.0}
+    readings = {"feature_distortion": 3.1, "distortion": 84.0, "kl.z": 12.0, "rate": 13.0, "kl.y": 1.0, "adversary": 0.7, "critic.real": 2}
     assert losses(readings) == "distortion 84 + rate 13, feature distortion 3.1, adversary 0.7 nats"
     assert [losses(found) for found in ({"loss": 97.0}, {"kl.z": 2.0}, {})] == ["loss 97 nats", "rate 2 nats", ""]

@@ -1,0 +1,77 @@
+r"""Whether what a critic takes part in ends alike from every seed: five whole trainings of each recipe, at its defaults.
+
+    every figure: `vaekit.faces.measuring.measured`, the code behind `vae evaluate`, on the same held-out rows by the same judge
+
+The scikit-learn digits, 8 x 8, with no argument and no setting named but the seed. A seed has diverged by the rules of `comparison`: a
+number of it was not finite, the FID of its draws is above twice the median over seeds, or its draws lie near fewer than one held-out row in
+twenty. The VAE, which has no critic, is trained beside them for scale.
+"""
+
+import statistics
+from typing import Any
+
+from comparison import diverged
+from record import Record, arguments, bar, figure, run
+
+from vaekit.core.errors import WorkFailed
+from vaekit.faces import api
+from vaekit.faces.extractors import Judges
+from vaekit.faces.measuring import measured
+
+_RECIPES = ("vae", "vae_gan", "aae")
+_SPLIT = 0
+_FIGURES = {"Frechet distance (FID)": "1", "coverage": "share", "precision": "share", "recall": "share"}
+
+
+def ended(recipe: str, seed: int, options: Any, judges: Judges) -> dict[str, Any]:
+    """How a training ended: what broke it, what it noted, and its draws' figures.
+
+    Arguments:
+        recipe: a name in the book.
+        seed: of the weights, the order of rows and every draw of the training.
+        options: of the command line.
+        judges: of samples, the same for all runs.
+    """
+    quick = {} if options.epochs is None else {"epochs": options.epochs}
+    line: dict[str, Any] = {"seed": seed, "failed": "", "notes": [], "means": {}, "epochs": 0.0}
+    try:
+        fitted = api.fit(options.data, recipe, seed=seed, split_seed=_SPLIT, progress=False, **quick)
+    except WorkFailed as error:
+        return {**line, "failed": str(error)}
+    metrics, _ = measured(fitted, None, options.particles, baseline=False, judges=judges)
+    found = {f["name"]: f for f in metrics["samples"]["figures"] if f["name"] in _FIGURES}
+    return {**line, "notes": fitted.history.notes, "means": found, "epochs": fitted.history.validations[-1].epoch}
+
+
+def measure(options: Any, record: Record) -> None:
+    """Train every recipe from every seed, and set the ends side by side."""
+    judges = Judges()
+    lines: dict[str, list[dict[str, Any]]] = {recipe: [] for recipe in _RECIPES}
+    asked = [(recipe, seed) for seed in range(options.seeds) for recipe in _RECIPES]
+    with bar("trainings", len(asked)) as done:
+        for number, (recipe, seed) in enumerate(asked, 1):
+            lines[recipe].append(ended(recipe, seed, options, judges))
+            done(number)
+    for recipe, runs in lines.items():
+        how = f"{options.data}, {max(line['epochs'] for line in runs):.0f} epochs, the recipe's defaults, {len(runs)} seeds"
+        for name, unit in _FIGURES.items():
+            values = [line["means"][name]["value"] for line in runs if name in line["means"]]
+            if values:
+                spread = f"mean over seeds, {min(values):.3g} to {max(values):.3g}; {how}"
+                record.add(figure(f"{recipe}, {name}", statistics.mean(values), unit, len(values), spread))
+        rules = f"see the head of the script; {how}"
+        record.add(figure(f"{recipe}, seeds that diverged", len(diverged(runs)), "", len(runs), rules, at_most=0))
+
+
+def main() -> int:
+    """The command line."""
+    parser = arguments(__doc__)
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0 to N - 1")
+    parser.add_argument("--data", default="digits", help="another known set of images")
+    parser.add_argument("--epochs", type=int, help="passes over the rows: a quick check, no figure; default the recipe's own")
+    parser.add_argument("--particles", type=int, default=16, metavar="K", help="importance samples a row")
+    return run(parser, "Critics from five seeds", measure)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
