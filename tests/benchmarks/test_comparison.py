@@ -6,6 +6,7 @@ from pathlib import Path
 
 import comparison
 import pytest
+import stability
 import torch
 from comparison import claimed, diverged, measure
 from outsider import Noiseless, gan
@@ -143,3 +144,12 @@ def test_the_outsider_learns_with_its_critic_and_draws_without_noise():
     assert trace.likelihood.batch_shape == (1, 7, 8, 8, 1)
     with pytest.raises(TypeError, match="no density"):
         trace.likelihood.log_prob(torch.zeros(1, 7, 8, 8, 1))
+
+
+def test_critics_are_trained_from_every_seed_and_their_ends_are_judged(monkeypatch):
+    monkeypatch.setattr(stability, "_RECIPES", ("aae",))
+    record = Record("trial")
+    stability.measure(Namespace(data="digits", seeds=2, epochs=1, particles=2), record)
+    found = {f.name: f for f in record.figures}
+    assert {f.n for f in record.figures} == {2} and found["aae, seeds that diverged"].target == "<= 0"
+    assert found["aae, Frechet distance (FID)"].value > 0 and "digits, 1 epochs" in found["aae, coverage"].protocol
