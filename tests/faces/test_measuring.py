@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 
 import vaekit as vk
 from vaekit.core.errors import InputError
+from vaekit.faces.cli.summary import summary
 from vaekit.faces.measuring import measured
 
 IMAGES = load_digits().images[:200].astype(np.uint8)
@@ -72,6 +74,13 @@ def test_what_a_model_is_told_of_each_row_stands_at_the_head_of_its_page():
     assert "told label of each row" in metrics["about"]["facts"] and not any("told" in f for f in measured(fitted())[0]["about"]["facts"])
 
 
+def test_a_walk_that_is_decided_from_below_is_measured_by_the_latent_that_is_drawn_first():
+    model = fitted(recipe="m1_m2", labels=np.arange(200) % 3, features=5, test=0.5)
+    metrics, _ = measured(model, particles=2, baseline=False)
+    assert metrics["prior"]["site"] == "y" and [level["name"] for level in metrics["latent"]["levels"]] == ["y", "z", "features"]
+    assert any(figure["name"] == "two-sample test of latents" for figure in metrics["prior"]["figures"])
+
+
 def test_a_saved_model_whose_data_is_gone_needs_it_again(tmp_path):
     fitted().save(tmp_path)
     with pytest.raises(InputError, match="give the data"):
@@ -93,6 +102,8 @@ def test_annealed_bounds_are_there_where_they_are_asked_for():
     by_name = {figure["name"]: figure for figure in found["figures"]}
     assert by_name["negative log-likelihood, annealed"]["n"] >= 10 and by_name["gap between the annealed bounds"]["value"] > 0
     assert "measuring: annealing held-out rows" in told
+    whole = measured(model, particles=4, baseline=False, temperatures=3)[0]
+    assert any("annealed" in line and "nats too high" in line for line in summary(model, whole, Path("r"), None))
     plain = fitted(recipe="autoencoder")
     with pytest.raises(InputError, match="no likelihood bound"):
         plain.evaluate(baseline=False, temperatures=3)

@@ -18,7 +18,7 @@ __all__ = ["StackedVAE"]
 
 
 class StackedVAE(VAE):
-    """A VAE's walk with a labelled walk above it; sites `features`, `y`, one-hot, and `z`.
+    """A VAE's walk with a labelled walk above it; sites `y`, one-hot, `z` and `features`.
 
     Arguments:
         posterior: q(f|x, c), given `(x, observed, condition)`.
@@ -44,7 +44,8 @@ class StackedVAE(VAE):
             found = self.above.decide((f.z, None, condition), condition, batch.label, choose, (f.z.shape[0], batch.rows), batch.weight)
             # Told what was inferred from the features themselves.
             prior = self.above.likelihood(found.both, condition)
-            sites, weight = {"features": Site(f.z, prior, posterior, posterior), **found.sites}, found.weight
+            # In the order of the prior's walk, whoever was decided first: what is told of the first latent is told of the same one.
+            sites, weight = {**found.sites, "features": Site(f.z, prior, posterior, posterior)}, found.weight
 
         def decode() -> Distribution:
             return self.likelihood(sites["features"].z, condition)

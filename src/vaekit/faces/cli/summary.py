@@ -17,6 +17,7 @@ _WIDTH = 16
 # Readings that are densities of the values; those that are nats; what remains, such as the error of a velocity, is neither.
 _OF_VALUES = ("loss", "distortion", "bound")
 _NATS = (*_OF_VALUES, "classification")
+_ANNEALED, _GAP = "negative log-likelihood, annealed", "gap between the annealed bounds"
 
 
 def summary(fitted: FittedVAE, metrics: Mapping[str, Any] | None, run: Path, report: Path | None) -> list[str]:
@@ -97,6 +98,9 @@ def _measured(metrics: Mapping[str, Any]) -> list[str]:
     lines, scored = [], _figures(metrics["likelihood"])
     if scored:
         parts = [f"-log p(x) of held-out rows {_value(scored['negative log-likelihood'])}", *_values(scored, ("bits per dimension",))]
+        if _ANNEALED in scored:
+            gap = _value(scored[_GAP])
+            parts.insert(1, f"annealed {_value(scored[_ANNEALED])} (at most {gap} too high, by rows drawn from the model)")
         bound = " + ".join(_values(scored, ("distortion", "rate")))
         lines.append(_line("fit", ", ".join([*parts, f"bound {bound}"])))
     baseline = metrics["baseline"]
