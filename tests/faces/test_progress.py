@@ -110,6 +110,15 @@ def test_work_is_told_in_one_line_that_goes_away(monkeypatch):
     assert terminal.getvalue().count("samples") == 1
 
 
+def test_work_is_told_in_lines_ten_seconds_apart_where_there_is_no_terminal(capsys, monkeypatch):
+    clock = iter([0.0, 9.0, 12.0, 21.0, 22.0])
+    monkeypatch.setattr("vaekit.faces.progress.time.monotonic", lambda: next(clock))
+    with working(True) as tell:
+        for share in (0.1, 0.2, 0.3, 0.4):
+            tell("annealing", share)
+    assert capsys.readouterr().err.splitlines() == ["annealing 20%", "annealing 40%"]
+
+
 def test_only_the_two_sides_of_the_bound_are_added():
     readings = {"feature_distortion": 3.1, "distortion": 84.0, "kl.z": 12.0, "rate": 13.0, "kl.y": 1.0, "adversary": 0.7, "critic.real": 2}
     assert losses(readings) == "distortion 84 + rate 13, feature distortion 3.1, adversary 0.7 nats"

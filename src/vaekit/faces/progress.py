@@ -175,11 +175,22 @@ def showing(progress: bool) -> Iterator[tuple[Hook, ...]]:
 
 @contextmanager
 def working(shown: bool) -> Iterator[Progress]:
-    """What is told how far a piece of work is: a line on standard error that is taken away at the end, or nothing.
+    """What is told how far a piece of work is, on standard error: a terminal's line that is taken away at the end, else lines now and then.
 
     Arguments:
         shown: whether anything is shown.
     """
+    if not shown:
+        yield _silent
+    elif sys.stderr.isatty():
+        with _one_line() as tell:
+            yield tell
+    else:
+        yield _now_and_then()
+
+
+@contextmanager
+def _one_line() -> Iterator[Progress]:
     width = 0
 
     def tell(doing: str, fraction: float) -> None:
@@ -190,11 +201,24 @@ def working(shown: bool) -> Iterator[Progress]:
         width = len(line)
 
     try:
-        yield tell if shown else _silent
+        yield tell
     finally:
         if width:
             sys.stderr.write(f"\r{'':<{width}}\r")
             sys.stderr.flush()
+
+
+def _now_and_then() -> Progress:
+    told_at = time.monotonic()
+
+    def tell(doing: str, fraction: float) -> None:
+        nonlocal told_at
+        now = time.monotonic()
+        if now - told_at >= _EVERY_SECONDS:
+            told_at = now
+            print(f"{doing} {fraction:.0%}", file=sys.stderr, flush=True)
+
+    return tell
 
 
 def _silent(doing: str, fraction: float) -> None:

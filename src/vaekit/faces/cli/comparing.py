@@ -5,7 +5,6 @@
 """
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +70,7 @@ def compared(
 
 def _written(runs: list[str] | dict[str, FittedVAE], folder: Path, data: str | None, particles: int, quiet: bool) -> Answer:
     try:
-        with working(sys.stderr.isatty() and not quiet) as progress:
+        with working(not quiet) as progress:
             found = compare(runs, data, particles, progress=progress)
     except KeyboardInterrupt as error:
         raise Stopped("interrupted while measuring; the models are whole: compare them again by their folders") from error

@@ -5,7 +5,6 @@
 """
 
 import shlex
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -158,7 +157,7 @@ def _measured(
 ) -> Answer:
     began = time.monotonic()
     try:
-        with working(sys.stderr.isatty() and not quiet) as progress:
+        with working(not quiet) as progress:
             metrics = fitted.report(folder / _REPORT, data, particles, seed, progress, ais)
     except KeyboardInterrupt as error:
         raise Stopped(f"interrupted while measuring; the model is whole: measure it with  vae evaluate {shlex.quote(str(run))}") from error
