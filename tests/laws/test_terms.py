@@ -70,8 +70,8 @@ TERMS: dict[str, Callable[..., Term]] = {
     "reconstruction": Reconstruction,
     "kl": KL,
     "free_bits": partial(KL, free_bits=0.01),
-    "capacity": partial(KL, capacity=2.0),
-    "both": partial(KL, free_bits=0.01, capacity=2.0),
+    "capacity": partial(KL, capacity=0.01),
+    "both": partial(KL, free_bits=0.01, capacity=0.01),
     "importance": ImportanceBound,
     "doubly": partial(ImportanceBound, particles=3, doubly_reparameterised=True),
     "grouped": partial(ImportanceBound, groups=3),
@@ -165,7 +165,7 @@ def test_rows_weigh_what_they_are_told(system):
     torch.testing.assert_close(loss, (weight * -trace.elbo()).mean())
     by_dimension = trace.sites["z"].kl_by_dimension()[0]
     torch.testing.assert_close(KL(free_bits=0.2)(trace), (weight[:, None] * by_dimension).mean(0).clamp(min=0.2).sum())
-    torch.testing.assert_close(KL(capacity=1.5)(trace), ((weight * by_dimension.sum(-1)).mean() - 1.5).abs())
+    torch.testing.assert_close(KL(capacity=1.5)(trace), ((weight * by_dimension.sum(-1)).mean() - 1.5).clamp(min=0))
 
 
 def test_free_bits_are_a_floor_under_each_coordinates_mean(system):
@@ -177,12 +177,15 @@ def test_free_bits_are_a_floor_under_each_coordinates_mean(system):
     assert gradient.abs().max() == 0, "below the floor nothing is to be gained"
 
 
-def test_capacity_is_the_distance_to_a_rising_target(system):
+def test_capacity_is_a_rising_limit_below_which_a_rate_is_neither_charged_nor_paid(system):
     trace = walked(system)
-    term = KL(capacity={"recipe": "linear", "arguments": {"stop": 8.0, "until": 0.5}})
-    for progress, target in ((0.0, 0.0), (0.25, 4.0), (0.9, 8.0)):
+    rate = trace.kl().mean()
+    term = KL(capacity={"recipe": "linear", "arguments": {"stop": 2 * rate.item(), "until": 0.5}})
+    for progress, limit in ((0.0, 0.0), (0.125, 0.5 * rate), (0.9, 2 * rate)):
         Objective(term).advance(progress)
-        torch.testing.assert_close(term(trace), (trace.kl().mean() - target).abs())
+        torch.testing.assert_close(term(trace), (rate - limit).clamp(min=0))
+    (gradient,) = torch.autograd.grad(term(trace), [system[0].model.posterior.head.weight])
+    assert gradient.abs().max() == 0, "below the limit, a rate that tells nothing must not pay"
 
 
 @pytest.mark.parametrize("others", [(Reconstruction,), (KL, Critic)])

@@ -3,7 +3,7 @@ r"""Systems whose latents shall fall apart into the factors behind the data.
 | recipe | minimises | paper |
 | --- | --- | --- |
 | `beta_vae` | distortion + beta rate | Higgins et al. 2017 |
-| `annealed_vae` | distortion + gamma abs(rate - C) | Burgess et al. 2018, arXiv:1804.03599 |
+| `annealed_vae` | distortion + gamma max(rate - C, 0) | after Burgess et al. 2018, arXiv:1804.03599 |
 | `beta_tc_vae` | -ELBO + (beta - 1) total correlation, from densities | Chen et al. 2018, arXiv:1802.04942 |
 | `factor_vae` | -ELBO + gamma total correlation, by a critic | Kim, Mnih 2018, arXiv:1802.05983 |
 | `dip_vae`, `dip_vae_2` | -ELBO + distance of a covariance from the identity | Kumar et al. 2018, arXiv:1711.00848 |
@@ -63,13 +63,15 @@ def annealed_vae(
     likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0,
     **network: Any,
 ) -> System:
-    """The annealed VAE: distortion + gamma |rate - C|, with C rising from 0 to `capacity`.
+    """The annealed VAE: distortion + gamma max(rate - C, 0), with C rising from 0 to `capacity`.
+
+    The paper's |rate - C| also pays for a rate below C, whatever it is spent on, and in a short run it is spent on nothing.
 
     Arguments:
         modality: fitted to the data.
         latent: dimensions of z.
         capacity: C at the end, nats.
-        gamma: weight of the distance to it.
+        gamma: weight of what the rate has above it.
         until: the progress at which C is reached.
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.

@@ -5,7 +5,10 @@ r"""The two sides of the evidence bound.
 
     free bits   sum_d max(mean_b KL_d, lambda)          (Kingma et al. 2016, arXiv:1606.04934)
                 d a coordinate; the whole latent where its KL, that of draws alone, does not fall apart into coordinates
-    capacity    |KL - C(progress)|                      (Burgess et al. 2018, arXiv:1804.03599)
+    capacity    max(KL - C(progress), 0)                (after Burgess et al. 2018, arXiv:1804.03599)
+
+Burgess et al. weigh |KL - C|. Its lower side pays an encoder for any rate, of use or not, and the shortest way to a rate is one that tells
+the decoder nothing: means that all rows share. Distortion draws the rate up by itself, along what rows differ in; it need only be held.
 """
 
 from collections.abc import Callable
@@ -44,7 +47,7 @@ class KL(Term):
         weight: beta: a number, a schedule, or a schedule's JSON form.
         free_bits: lambda, nats a coordinate, a channel of a grid, or a latent whose KL has no coordinates, as under a mixture or a flow:
             below it, its mean over the batch costs nothing more.
-        capacity: C, nats: a number or a schedule at which the rate's mean over the batch is held; None = no capacity.
+        capacity: C, nats: a number or a schedule up to which the rate's mean over the batch is free; None = no capacity.
 
     Raises:
         InputError: where one of them, at either end of its schedule, is negative.
@@ -61,7 +64,7 @@ class KL(Term):
     def forward(self, trace: Trace) -> Tensor:
         """The rate, floored and held where asked, nats."""
         rate = self.rate(trace)
-        return rate if self.capacity is None else (Objective.reduce(rate, trace) - self.capacity(self.progress)).abs()
+        return rate if self.capacity is None else (Objective.reduce(rate, trace) - self.capacity(self.progress)).clamp(min=0)
 
 
 def _floored_rate(trace: Trace, floor: float) -> Tensor:
