@@ -38,7 +38,7 @@ def page(
         "Sharpness is that of means of p(x|z): 1 = as sharp as held-out images, below = blurred. A run has diverged where a number of it",
         "was not finite, where the FID of its means is above twice the median of the model's seeds, or where its means lie near fewer than",
         "one held-out image in twenty (coverage below 0.05): it draws a few images again and again.", "",
-        *_first(runs, diverged), "", "## Means of p(x|z)", "",
+        *_first(runs, diverged), *_lost(runs, diverged), "", "## Means of p(x|z)", "",
         "What a decoder says an image is, without a pixel's noise.", "", *_judged(runs, "means"), "", "## Draws of p(x|z)", "",
         "What the likelihood says a row is, noise and all: what `vae compare` measures.", "", *_judged(runs, "drawn"), "",
         "## Images", "", "Means of p(x|z) for the first draws of z, seed 0; of the CVAE, each class in turn. None was chosen.", "",
@@ -80,6 +80,18 @@ def _first(runs: Mapping[str, Lines], diverged: Mapping[str, Sequence[int]]) -> 
     return _table(heads, rows)
 
 
+def _lost(runs: Mapping[str, Lines], diverged: Mapping[str, Sequence[int]]) -> list[str]:
+    """A sentence for each model of which a seed diverged."""
+    told = []
+    for model, lines in runs.items():
+        if diverged[model]:
+            gone = [line for line in lines if line["seed"] in diverged[model] and not line["failed"]]
+            steps, share = _spread([line["steps"] for line in gone]), _spread(_values(gone, "means", "coverage"))
+            told += ["", f"**{model}** diverged from {len(diverged[model])} of {len(lines)} seeds: after {steps} steps, coverage {share}."]
+            told += ["That budget is no time for a critic and a decoder that has nothing else to learn from."] if model == "gan" else []
+    return told
+
+
 def _judged(runs: Mapping[str, Lines], section: str) -> list[str]:
     rows = [[model, *(_spread(_values(lines, section, name)) for name in _IMAGES)] for model, lines in runs.items()]
     for words, part in (("training images", "ceiling"), ("the same, shuffled", "floor")):
@@ -109,8 +121,8 @@ def _protocol(lines: Lines, machine: Mapping[str, Any]) -> list[str]:
         f"**Training.** Minutes of wall-clock a run: {told['minutes']:g}; seeds {', '.join(map(str, seeds))}. The same networks, settings",
         "and latent of 16 numbers for all (16 codes of the VQ-VAE, two latents of 8 of the ladder), and each recipe's own defaults:",
         f"`{json.dumps(told['network'])}`, `{json.dumps(told['training'])}`.",
-        f"{machine['processor']}, threads: {machine['threads']}, cores: {machine['cores']}, torch {machine['torch']}. Runs are short and",
-        "networks small: the numbers compare models with one another, and with no published table.", "",
+        f"{machine['processor']}, threads: {machine['threads']}, cores: {machine['cores']}, torch {machine['torch']};",
+        "other work shared the cores. Runs are short and networks small: the numbers compare models with one another, and with no published table.", "",
         f"**Measures.** Those of `vae compare`, on the same held-out images: {told['particles']} importance samples a row on",
         f"{_listed(counts)} images; FID and KID in the features of one network of this data for all runs",
         f"({'; '.join(judges) or 'none'}), precision, recall, density and coverage in the principal components, of",
