@@ -27,7 +27,7 @@ OUTSIDE = {
     "latent": 0, "particles": 0, "corruption": 1.0, "until": 0, "hidden": [8, 0], "channels": [8, 0], "dropout": 1.0, "epochs": 0,
     "minutes": 0, "batch": 0, "rate": 0, "warm_up": 1.5, "final": 1.5, "average": 1.0, "validations": 0, "devices": 0, "seed": 2**32,
     "beta": {"recipe": "linear", "arguments": {"start": -1}}, "precision": "16", "compile": "no", "device": "gpu", "gamma": -0.5,
-    "capacity": -0.5, "free_bits": -0.5, "blocks": -1, "weight_decay": -0.5, "clip": -0.5, "patience": -1,
+    "capacity": -0.5, "free_bits": -0.5, "blocks": -1, "weight_decay": -0.5, "momentum": -0.5, "clip": -0.5, "patience": -1,
     "groups": 0, "prior": [8, 0], "pseudo_inputs": 0, "share": 1.5, "critic": [8, 0], "strength": -1.0, "diagonal": -0.5, "alpha": -0.5,
     "distortion": -0.5, "penalty": -0.5, "steps": 0, "flow_hidden": [8, 0], "context": 0, "width": 0, "levels": 0,
     "vae_share": 1.0, "labelled": 1.5, "features": 0, "above": [8, 0], "shift": -1,
