@@ -196,7 +196,8 @@ def page(lines: Sequence[dict[str, Any]], alike: dict[tuple[str, float], float],
             by_factor.append(f"| {method} | " + " | ".join(cells) + " |")
     return "\n".join([
         "# Disentanglement on dSprites", "",
-        f"Made by `python benchmarks/disentanglement.py --epochs {told['epochs']} --page` from `benchmarks/results/disentanglement.jsonl`, a line a run.", "",
+        f"Made by `python benchmarks/disentanglement.py --epochs {told['epochs']} --page` from",
+        "`benchmarks/results/disentanglement.jsonl`, a line a run.", "",
         f"**Data.** {lines[0]['rows']:,} true dSprites images (Matthey et al. 2017), the whole grid of 3 shapes x 6 scales x",
         "10 orientations x 16 x 16 places: a sub-grid of the 737,280. Halved to 32 x 32, a pixel being the largest of four; Bernoulli",
         "likelihood.", "",
