@@ -198,19 +198,20 @@ def claimed(path: Path) -> Iterator[bool]:
         yield True
 
 
-def diverged(runs: Sequence[Mapping[str, Any]]) -> list[int]:
+def diverged(runs: Sequence[Mapping[str, Any]], section: str = "means") -> list[int]:
     """The seeds of one model that diverged, see the head of the script.
 
     Arguments:
-        runs: a line of each, with `seed`, `failed`, `notes` and `means`.
+        runs: a line of each, with `seed`, `failed`, `notes` and the section.
+        section: the figures that are judged by, `means` or `drawn`.
     """
-    distances = {line["seed"]: _of_means(line, _DISTANCE) for line in runs}
+    distances = {line["seed"]: _value(line, section, _DISTANCE) for line in runs}
     usual = statistics.median(known) if (known := [d for d in distances.values() if math.isfinite(d)]) else math.inf
     return [
         line["seed"] for line in runs
         if line["failed"] or any("was not finite" in note for note in line["notes"])
         # No measure, no judgement: NaN is above nothing and below nothing.
-        or distances[line["seed"]] > _AWAY * usual or _of_means(line, "coverage") < _COVERED
+        or distances[line["seed"]] > _AWAY * usual or _value(line, section, "coverage") < _COVERED
     ]
 
 
@@ -218,8 +219,8 @@ def _by_model(lines: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
     return {model: diverged([line for line in lines if line["model"] == model]) for model in MODELS}
 
 
-def _of_means(line: Mapping[str, Any], name: str) -> float:
-    value = line.get("means", {}).get(name, {}).get("value")
+def _value(line: Mapping[str, Any], section: str, name: str) -> float:
+    value = line.get(section, {}).get(name, {}).get("value")
     return math.nan if value is None else float(value)
 
 
@@ -243,7 +244,7 @@ def measure(options: Any, record: Record) -> None:
                 with options.results.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(line) + "\n")
                 shutil.rmtree(options.runs / f"{model}-{seed}", ignore_errors=True)
-            apart = _of_means(line, _DISTANCE)
+            apart = _value(line, "means", _DISTANCE)
             came = f"failed: {line['failed']}" if line["failed"] else f"{line['steps']} steps, FID of means {apart:.3g}"
             out.print(f"{model} seed {seed}: {came}", markup=False)
     lines = finished(options.results, wanted)

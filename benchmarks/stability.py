@@ -33,14 +33,14 @@ def ended(recipe: str, seed: int, options: Any, judges: Judges) -> dict[str, Any
         judges: of samples, the same for all runs.
     """
     quick = {} if options.epochs is None else {"epochs": options.epochs}
-    line: dict[str, Any] = {"seed": seed, "failed": "", "notes": [], "means": {}, "epochs": 0.0}
+    line: dict[str, Any] = {"seed": seed, "failed": "", "notes": [], "drawn": {}, "epochs": 0.0}
     try:
         fitted = api.fit(options.data, recipe, seed=seed, split_seed=_SPLIT, progress=False, **quick)
     except WorkFailed as error:
         return {**line, "failed": str(error)}
     metrics, _ = measured(fitted, None, options.particles, baseline=False, judges=judges)
     found = {f["name"]: f for f in metrics["samples"]["figures"] if f["name"] in _FIGURES}
-    return {**line, "notes": fitted.history.notes, "means": found, "epochs": fitted.history.validations[-1].epoch}
+    return {**line, "notes": fitted.history.notes, "drawn": found, "epochs": fitted.history.validations[-1].epoch}
 
 
 def measure(options: Any, record: Record) -> None:
@@ -55,12 +55,12 @@ def measure(options: Any, record: Record) -> None:
     for recipe, runs in lines.items():
         how = f"{options.data}, {max(line['epochs'] for line in runs):.0f} epochs, the recipe's defaults, {len(runs)} seeds"
         for name, unit in _FIGURES.items():
-            values = [line["means"][name]["value"] for line in runs if name in line["means"]]
+            values = [line["drawn"][name]["value"] for line in runs if name in line["drawn"]]
             if values:
                 spread = f"mean over seeds, {min(values):.3g} to {max(values):.3g}; {how}"
                 record.add(figure(f"{recipe}, {name}", statistics.mean(values), unit, len(values), spread))
         rules = f"see the head of the script; {how}"
-        record.add(figure(f"{recipe}, seeds that diverged", len(diverged(runs)), "", len(runs), rules, at_most=0))
+        record.add(figure(f"{recipe}, seeds that diverged", len(diverged(runs, "drawn")), "", len(runs), rules, at_most=0))
 
 
 def main() -> int:

@@ -179,6 +179,17 @@ def test_a_shared_scale_learns_in_every_recipe(recipe):
     assert scale != 1.0 and scale == pytest.approx(residual.square().mean().sqrt().item(), rel=0.15)
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_latents_stand_in_the_same_order_whether_rows_are_looked_at_or_drawn(recipe):
+    told = recipe in CONDITIONED
+    system, feed = system_of(recipe, "real", told)
+    batch = held_out(feed)
+    with torch.no_grad():
+        ways = (system.model(batch, from_posterior(1)), system.model(batch.without_x(), from_prior()))
+    # What is measured of the first latent puts both walks side by side.
+    assert list(ways[0].sites) == list(ways[1].sites)
+
+
 @pytest.mark.parametrize("recipe", CONDITIONED)
 @pytest.mark.parametrize("data", SOME)
 def test_a_recipe_that_needs_a_condition_says_so(recipe, data):

@@ -228,15 +228,15 @@ def _about(fitted: Trained, test: Mapping[str, Tensor], data: Any, baseline: str
     modality, versions = system.modality, f"vaekit {_version()}, torch {torch.__version__}, Python {platform.python_version()}"
     source = facts.get("source")
     shape = " × ".join(map(str, modality.event))
+    names, fingerprint = facts.get("condition_columns"), facts.get("fingerprint")
     told = [
         f"{facts.get('rows', modality.rows):,} rows of {shape}",
+        *([f"told {', '.join(names)} of each row"] if names else []),
         f"{len(test['x']):,} {'held out' if data is None else 'measured on'}",
-        f"likelihood {modality.likelihood.replace('_', ' ')}", datetime.now(UTC).strftime("%Y-%m-%d"),
+        f"likelihood {modality.likelihood.replace('_', ' ')}",
+        *([f"fingerprint {fingerprint[:12]}"] if fingerprint else []),
+        datetime.now(UTC).strftime("%Y-%m-%d"),
     ]
-    if facts.get("condition_columns"):
-        told.insert(1, f"told {', '.join(facts['condition_columns'])} of each row")
-    if facts.get("fingerprint"):
-        told.insert(-1, f"fingerprint {facts['fingerprint'][:12]}")
     return {
         "data": Path(str(source)).name if source else "values in memory", "recipe": system.recipe or "composed by hand",
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "versions": versions, "facts": told,

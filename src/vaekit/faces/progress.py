@@ -135,7 +135,9 @@ def losses(readings: Mapping[str, float]) -> str:
     What a critic is right of is no loss and is left out.
     """
     rates = [value for name, value in readings.items() if name.startswith("kl.")]
-    sides = {name: readings[name] for name in ("distortion",) if name in readings} | ({"rate": sum(rates)} if rates else {})
+    sides = {"distortion": readings["distortion"]} if "distortion" in readings else {}
+    if rates:
+        sides["rate"] = sum(rates)
     others = {name: value for name, value in readings.items() if name not in ("rate", *sides) and not name.startswith(("kl.", "critic."))}
     shown = [" + ".join(_named(sides)), *_named(others)]
     return f"{', '.join(filter(None, shown))} nats" if any(shown) else ""

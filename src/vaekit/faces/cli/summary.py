@@ -97,12 +97,11 @@ def _kept(stage: Stage, measured: Sequence[Validation]) -> Validation:
 def _measured(metrics: Mapping[str, Any]) -> list[str]:
     lines, scored = [], _figures(metrics["likelihood"])
     if scored:
-        parts = [f"-log p(x) of held-out rows {_value(scored['negative log-likelihood'])}", *_values(scored, ("bits per dimension",))]
+        parts = [f"-log p(x) of held-out rows {_value(scored['negative log-likelihood'])}"]
         if _ANNEALED in scored:
-            gap = _value(scored[_GAP])
-            parts.insert(1, f"annealed {_value(scored[_ANNEALED])} (at most {gap} too high, by rows drawn from the model)")
-        bound = " + ".join(_values(scored, ("distortion", "rate")))
-        lines.append(_line("fit", ", ".join([*parts, f"bound {bound}"])))
+            parts.append(f"annealed {_value(scored[_ANNEALED])} (at most {_value(scored[_GAP])} too high, by rows drawn from the model)")
+        parts += [*_values(scored, ("bits per dimension",)), "bound " + " + ".join(_values(scored, ("distortion", "rate")))]
+        lines.append(_line("fit", ", ".join(parts)))
     baseline = metrics["baseline"]
     others = _figures(baseline["reconstruction"]) if baseline else {}
     made = list(_figures(metrics["reconstruction"]).items())[:2]

@@ -227,7 +227,8 @@ class ConvolutionWriter(nn.Module):
             for block in tower:  # type: ignore[attr-defined]
                 h = block(h, given)
             h = up(h)
-        # Where most of the numbers are, they are copied once: to the grid of the pixels and to channels last together.
+        # Where most of the numbers are, they are copied once: to the grid of the pixels and to channels last together. The nonlinearity
+        # comes after, so that its gradient lies in memory as what flows back to it does.
         return self.last(to_pixels(h))[:, : self.positions[0], : self.positions[1]].unflatten(0, rows)
 
 
