@@ -5,13 +5,17 @@ r"""Whether what a critic takes part in ends alike from every seed: five whole t
 The scikit-learn digits, 8 x 8, with no argument and no setting named but the seed. A seed has diverged by the rules of `comparison`: a
 number of it was not finite, the FID of its draws is above twice the median over seeds, or its draws lie near fewer than one held-out row in
 twenty. The VAE, which has no critic, is trained beside them for scale.
+
+A finished training is one line of a file and is not made again. Two processes with the same command share the work.
 """
 
+import json
 import statistics
+from pathlib import Path
 from typing import Any
 
-from comparison import diverged
-from record import Record, arguments, bar, figure, run
+from comparison import claimed, diverged
+from record import Record, arguments, figure, finished, out, root, run
 
 from vaekit.core.errors import WorkFailed
 from vaekit.faces import api
@@ -20,7 +24,13 @@ from vaekit.faces.measuring import measured
 
 _RECIPES = ("vae", "vae_gan", "aae")
 _SPLIT = 0
+_RESULTS = root / "benchmarks" / "results" / "stability.jsonl"
 _FIGURES = {"Frechet distance (FID)": "1", "coverage": "share", "precision": "share", "recall": "share"}
+
+
+def told(options: Any) -> dict[str, Any]:
+    """How every training is made and measured; those of another table differ in it."""
+    return {"data": options.data, "epochs": options.epochs, "particles": options.particles}
 
 
 def ended(recipe: str, seed: int, options: Any, judges: Judges) -> dict[str, Any]:
@@ -33,7 +43,9 @@ def ended(recipe: str, seed: int, options: Any, judges: Judges) -> dict[str, Any
         judges: of samples, the same for all runs.
     """
     quick = {} if options.epochs is None else {"epochs": options.epochs}
-    line: dict[str, Any] = {"seed": seed, "failed": "", "notes": [], "drawn": {}, "epochs": 0.0}
+    line: dict[str, Any] = {
+        "recipe": recipe, "seed": seed, "told": told(options), "failed": "", "notes": [], "drawn": {}, "epochs": 0.0
+    }
     try:
         fitted = api.fit(options.data, recipe, seed=seed, split_seed=_SPLIT, progress=False, **quick)
     except WorkFailed as error:
@@ -44,15 +56,22 @@ def ended(recipe: str, seed: int, options: Any, judges: Judges) -> dict[str, Any
 
 
 def measure(options: Any, record: Record) -> None:
-    """Train every recipe from every seed, and set the ends side by side."""
-    judges = Judges()
-    lines: dict[str, list[dict[str, Any]]] = {recipe: [] for recipe in _RECIPES}
-    asked = [(recipe, seed) for seed in range(options.seeds) for recipe in _RECIPES]
-    with bar("trainings", len(asked)) as done:
-        for number, (recipe, seed) in enumerate(asked, 1):
-            lines[recipe].append(ended(recipe, seed, options, judges))
-            done(number)
-    for recipe, runs in lines.items():
+    """Make the trainings that are missing and that no other process has in hand, then set the ends of all that there are side by side."""
+    judges, wanted = Judges(), told(options)
+    for recipe, seed in [(recipe, seed) for seed in range(options.seeds) for recipe in _RECIPES]:
+        with claimed(options.locks / f"{recipe}-{seed}.lock") as mine:
+            known = {(line["recipe"], line["seed"]) for line in finished(options.results, wanted)}
+            if not mine or (recipe, seed) in known:
+                continue
+            line = ended(recipe, seed, options, judges)
+            with options.results.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        out.print(f"{recipe} seed {seed}: {line['failed'] or 'trained'}", markup=False)
+    lines = finished(options.results, wanted)
+    for recipe in _RECIPES:
+        runs = [line for line in lines if line["recipe"] == recipe]
+        if not runs:
+            continue
         how = f"{options.data}, {max(line['epochs'] for line in runs):.0f} epochs, the recipe's defaults, {len(runs)} seeds"
         for name, unit in _FIGURES.items():
             values = [line["drawn"][name]["value"] for line in runs if name in line["drawn"]]
@@ -69,6 +88,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0 to N - 1")
     parser.add_argument("--data", default="digits", help="another known set of images")
     parser.add_argument("--epochs", type=int, help="passes over the rows: a quick check, no figure; default the recipe's own")
+    parser.add_argument("--results", type=Path, default=_RESULTS, help="file of finished trainings, a line each")
+    parser.add_argument("--locks", type=Path, default=root / "runs" / "stability", help="folder that tells what is in hand")
     parser.add_argument("--particles", type=int, default=16, metavar="K", help="importance samples a row")
     return run(parser, "Critics from five seeds", measure)
 

@@ -146,10 +146,14 @@ def test_the_outsider_learns_with_its_critic_and_draws_without_noise():
         trace.likelihood.log_prob(torch.zeros(1, 7, 8, 8, 1))
 
 
-def test_critics_are_trained_from_every_seed_and_their_ends_are_judged(monkeypatch):
+def test_critics_are_trained_from_every_seed_and_their_ends_are_judged(tmp_path, monkeypatch):
     monkeypatch.setattr(stability, "_RECIPES", ("aae",))
     record = Record("trial")
-    stability.measure(Namespace(data="digits", seeds=2, epochs=1, particles=2), record)
+    options = Namespace(data="digits", seeds=2, epochs=1, particles=2, results=tmp_path / "found.jsonl", locks=tmp_path / "locks")
+    stability.measure(options, record)
     found = {f.name: f for f in record.figures}
     assert {f.n for f in record.figures} == {2} and found["aae, seeds that diverged"].target == "<= 0"
     assert found["aae, Frechet distance (FID)"].value > 0 and "digits, 1 epochs" in found["aae, coverage"].protocol
+    held = options.results.read_text()
+    stability.measure(options, Record("trial"))
+    assert options.results.read_text() == held and len(held.splitlines()) == 2, "what is finished is not made again"
