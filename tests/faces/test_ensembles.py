@@ -57,6 +57,14 @@ def test_what_is_measured_together_is_plain_json(made):
     assert found["disagreement on a row"]["within_a_member"] > 0
 
 
+def test_measuring_together_tells_how_far_it_is(made):
+    told: list[tuple[str, float]] = []
+    made.evaluate(particles=8, progress=lambda doing, share: told.append((doing, share)))
+    for doing in ("measuring: likelihood", "measuring: reconstructions"):
+        shares = [share for what, share in told if what == doing]
+        assert len(shares) >= 3 and shares == sorted(shares) and shares[0] < 1 == shares[-1]
+
+
 def test_the_command_s_verbs_tell_each_member(made, table, tmp_path, capsys):
     run = str(made.folder)
     for verb, name in (("score", "s.csv"), ("encode", "e.csv"), ("reconstruct", "r.csv")):

@@ -7,7 +7,7 @@ Two runs can be compared where the rows that were held out are the same, value f
 flatter it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,11 +26,10 @@ from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.measuring import measured
 from vaekit.faces.origin import held_out
 from vaekit.faces.preparing import divide, kind_of, prepare, seeded, sorted_arguments
+from vaekit.faces.progress import Progress
 from vaekit.operations.store import write_json
 
 __all__ = ["Comparison", "compare", "compete"]
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)

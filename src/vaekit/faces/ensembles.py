@@ -22,6 +22,7 @@ from vaekit.faces import api
 from vaekit.faces.apart import refuse_inside
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.origin import held_out
+from vaekit.faces.progress import Progress, measuring, silent
 from vaekit.operations.store import read_json, write_json
 from vaekit.tasks.walk import has_density
 from vaekit.training.progress import Hook
@@ -83,13 +84,16 @@ class Ensemble:
         """
         return tasks.score_together(self._systems, self.members[0].store(data, condition), particles, seed)
 
-    def evaluate(self, data: Any = None, particles: int = 100, seed: int = 0) -> dict[str, Any]:
+    def evaluate(
+        self, data: Any = None, particles: int = 100, seed: int = 0, progress: Progress | None = None
+    ) -> dict[str, Any]:
         """What the members come to together on held-out rows, at most 1,000 of them, as JSON values.
 
         Arguments:
             data: rows to measure on; None = the test rows that were held out from training.
             particles: importance samples a row and member.
             seed: of the draws.
+            progress: called with a word and a fraction.
 
         Raises:
             InputError: where no rows were held out, or the data cannot be opened again.
@@ -99,10 +103,10 @@ class Ensemble:
         if not len(rows["x"]):
             raise InputError("no rows were held out to measure on (test=0): give data, or train with a share above 0")
         rows = take(rows, _MEASURED, seed)
-        found, n = [], len(rows["x"])
+        found, n, tell = [], len(rows["x"]), measuring(silent if progress is None else progress)
         if has_density(first.system):
-            found += _scored(tasks.score_together(self._systems, rows, particles, seed), n, particles, seed)
-        found += _spread(tasks.reconstruct_together(self._systems, rows, seed=seed), n, seed)
+            found += _scored(tasks.score_together(self._systems, rows, particles, seed, tell), n, particles, seed)
+        found += _spread(tasks.reconstruct_together(self._systems, rows, seed=seed, progress=tell), n, seed)
         agreement = tasks.encode_together(self._systems, rows, seed).agreement
         pairs = agreement[np.triu_indices(len(agreement), 1)]
         found.append(figure(

@@ -5,7 +5,7 @@ what the rate costs, and what its codes tell less of the labels is what the prio
 """
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from inspect import signature
 from math import ceil
@@ -26,6 +26,7 @@ from vaekit.faces.extractors import Judges
 from vaekit.faces.options import BOOK, of_recipe
 from vaekit.faces.origin import held_out
 from vaekit.faces.preparing import Arguments, Parts, seeded
+from vaekit.faces.progress import Progress, measuring, silent
 from vaekit.operations.store import write_json
 from vaekit.tasks.walk import coordinates_together, has_density
 from vaekit.training import History, Settings
@@ -33,8 +34,6 @@ from vaekit.training import fit as run_training
 from vaekit.training.progress import Validation
 
 __all__ = ["measured", "reported", "tried"]
-
-Progress = Callable[[str, float], None]
 
 _PLAIN = "autoencoder"
 # The baseline is a comparison, not the work: of a longer run it gets the share that takes so many seconds at the run's own pace. It is
@@ -74,7 +73,7 @@ def measured(
     Raises:
         InputError: where the latents cannot be annealed, the data cannot be opened, has changed, or has fewer than two rows.
     """
-    tell = progress if progress is not None else _silent
+    tell = silent if progress is None else progress
     annealing = Annealing(temperatures) if temperatures else None
     if annealing is not None:
         needs_moving_latents(fitted.system)
@@ -84,12 +83,9 @@ def measured(
     test = parts.test if data is None else fitted.store(data)
     plain, words = _baseline(fitted, parts, tell) if baseline else (None, "left out, as asked")
 
-    def counted(doing: str, done: int, total: int) -> None:
-        tell(f"measuring: {doing}", done / total)
-
     judge = (judges or Judges()).of(fitted.system, parts.train, tell) if has_density(fitted.system) else None
     metrics = evaluate(
-        fitted.system, parts.train, test, plain, seed, particles, progress=counted, tried=tried(fitted), extractor=judge,
+        fitted.system, parts.train, test, plain, seed, particles, progress=measuring(tell), tried=tried(fitted), extractor=judge,
         annealing=annealing,
     )
     metrics["protocol"]["baseline"] = words
@@ -152,10 +148,6 @@ def tried(fitted: Trained) -> Tried:
     # A prior that is fitted in a stage of its own was another one while free bits counted, whose KL falls apart.
     together = coordinates_together(system) if len(system.stages) == 1 else 1
     return Tried(taken, epochs, steps, longer, fewest, len(last) > 1 and last[-1] <= min(last), together)
-
-
-def _silent(doing: str, share: float) -> None:
-    """The progress that nobody watches."""
 
 
 def _baseline(fitted: Trained, parts: Parts, tell: Progress) -> tuple[System | None, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from vaekit.training.progress import Hook, Moment, Validation
 
-__all__ = ["Bar", "Lines", "Progress", "on_terminal", "showing", "working"]
+__all__ = ["Bar", "Lines", "Progress", "measuring", "on_terminal", "showing", "silent", "working"]
 
 Progress = Callable[[str, float], None]
 
@@ -183,7 +183,7 @@ def working(shown: bool) -> Iterator[Progress]:
         shown: whether anything is shown.
     """
     if not shown:
-        yield _silent
+        yield silent
     elif sys.stderr.isatty():
         with _one_line() as tell:
             yield tell
@@ -223,5 +223,18 @@ def _now_and_then() -> Progress:
     return tell
 
 
-def _silent(doing: str, fraction: float) -> None:
-    """Nobody watches."""
+def silent(doing: str, fraction: float) -> None:
+    """The progress that nobody watches."""
+
+
+def measuring(tell: Progress) -> Callable[[str, int, int], None]:
+    """What a measure tells, rows done of all, as a fraction.
+
+    Arguments:
+        tell: called with a word and a fraction.
+    """
+
+    def told(doing: str, done: int, total: int) -> None:
+        tell(f"measuring: {doing}", done / total)
+
+    return told

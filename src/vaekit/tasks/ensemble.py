@@ -29,7 +29,7 @@ from vaekit.core.errors import InputError
 from vaekit.core.system import System
 from vaekit.tasks.encode import encode
 from vaekit.tasks.score import score
-from vaekit.tasks.walk import Rows, at_rest, batches, chunk, noise_of
+from vaekit.tasks.walk import Progress, Rows, at_rest, batches, chunk, count, noise_of, silent
 
 __all__ = [
     "EnsembleEncoding", "EnsembleReconstruction", "EnsembleScores", "alignment", "encode_together", "reconstruct_together",
@@ -123,7 +123,9 @@ def alignment(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.linalg.norm(a.T @ b) ** 2 / norms) if norms > 0 else float("nan")
 
 
-def score_together(systems: Sequence[System], rows: Rows, particles: int = 16, seed: int = 0) -> EnsembleScores:
+def score_together(
+    systems: Sequence[System], rows: Rows, particles: int = 16, seed: int = 0, progress: Progress = silent
+) -> EnsembleScores:
     """The bound of the members' mixture, and how far members disagree.
 
     Arguments:
@@ -131,12 +133,14 @@ def score_together(systems: Sequence[System], rows: Rows, particles: int = 16, s
         rows: stored by their modality.
         particles: K, of each member.
         seed: of the draws.
+        progress: told how many rows are done, each as often as there are members.
 
     Raises:
         InputError: where there are fewer than two members, no rows, or the members have no likelihood bound.
     """
     _several(systems)
-    found = [score(system, rows, particles, seed) for system in systems]
+    told = [_turn(progress, member, len(systems)) for member in range(len(systems))]
+    found = [score(system, rows, particles, seed, progress=tell) for system, tell in zip(systems, told)]
     members = np.stack([one.nats for one in found])
     nats = np.logaddexp.reduce(members, axis=0) - np.log(len(found))
     variance = np.stack([np.maximum(1 / one.effective_sample_size - 1 / particles, 0) for one in found])
@@ -145,7 +149,9 @@ def score_together(systems: Sequence[System], rows: Rows, particles: int = 16, s
     return EnsembleScores(nats, members, members.std(0, ddof=1), np.sqrt(variance.mean(0)), bits)
 
 
-def reconstruct_together(systems: Sequence[System], rows: Rows, draws: int = 16, seed: int = 0) -> EnsembleReconstruction:
+def reconstruct_together(
+    systems: Sequence[System], rows: Rows, draws: int = 16, seed: int = 0, progress: Progress = silent
+) -> EnsembleReconstruction:
     """The mean over members and latents, and the three parts of the variance, each without bias.
 
     Arguments:
@@ -153,6 +159,7 @@ def reconstruct_together(systems: Sequence[System], rows: Rows, draws: int = 16,
         rows: stored by their modality.
         draws: latents a row and member, 2 or more.
         seed: of the draws.
+        progress: told how many rows are done, each as often as there are members.
 
     Raises:
         InputError: where there are fewer than two members or draws, no rows, or values that have no mean.
@@ -160,7 +167,9 @@ def reconstruct_together(systems: Sequence[System], rows: Rows, draws: int = 16,
     _several(systems)
     if draws < 2:
         raise InputError(f"draws must be 2 or more, not {draws}: a spread of one draw is none")
-    means, posteriors, noises = (torch.stack(parts) for parts in zip(*(_expected(s, rows, draws, seed, m) for m, s in enumerate(systems))))
+    told = [_turn(progress, member, len(systems)) for member in range(len(systems))]
+    found = [_expected(system, rows, draws, seed, member, told[member]) for member, system in enumerate(systems)]
+    means, posteriors, noises = (torch.stack(parts) for parts in zip(*found))
     posterior, noise = posteriors.mean(0), noises.mean(0)
     # A member's mean over few latents differs from its true mean, which is no disagreement.
     between = (means.var(0) - posterior / draws).clamp(min=0)
@@ -175,9 +184,21 @@ def _several(systems: Sequence[System]) -> None:
         raise InputError(f"an ensemble needs 2 members or more, not {len(systems)}")
 
 
-def _expected(system: System, rows: Rows, draws: int, seed: int, member: int) -> tuple[Tensor, Tensor, Tensor]:
+def _turn(progress: Progress, member: int, members: int) -> Progress:
+    """What one member tells of its rows, as a part of all members' rows."""
+
+    def tell(doing: str, done: int, total: int) -> None:
+        progress(doing, member * total + done, members * total)
+
+    return tell
+
+
+def _expected(
+    system: System, rows: Rows, draws: int, seed: int, member: int, progress: Progress
+) -> tuple[Tensor, Tensor, Tensor]:
     """x' over the latents, its variance, and the variance of x about it, each `(N, *event)` in the model's space."""
     found: list[tuple[Tensor, Tensor, Tensor]] = []
+    done, total = 0, count(rows)
     with at_rest(system, seed + member):
         # Every member sees the same rows, redrawn alike, and has latents of its own: common ones would hide what few draws do.
         for batch in batches(system, rows, seed, chunk(system, draws)):
@@ -187,5 +208,7 @@ def _expected(system: System, rows: Rows, draws: int, seed: int, member: int) ->
             mean = likelihood.mean.expand(draws, *likelihood.mean.shape[1:])
             noise = (likelihood.sample() - mean).square().mean(0)
             found.append((mean.mean(0).cpu(), mean.var(0).cpu(), noise.cpu()))
+            done += batch.rows
+            progress("reconstructions", done, total)
     means, variances, noises = (torch.cat(parts) for parts in zip(*found))
     return means, variances, noises

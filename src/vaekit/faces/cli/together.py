@@ -19,7 +19,7 @@ from vaekit.faces.cli.fitting import OPTIONS, asked, folder_of
 from vaekit.faces.cli.results import beside, place_of, writing_rows
 from vaekit.faces.cli.using import chunks_of, latent_names, place_of_numbers, written
 from vaekit.faces.ensembles import Ensemble, ensemble, load
-from vaekit.faces.progress import Lines, on_terminal
+from vaekit.faces.progress import Lines, on_terminal, working
 from vaekit.operations.store import write_json
 
 __all__ = ["encode", "evaluate", "fit", "reconstruct", "score"]
@@ -66,7 +66,7 @@ def fit(
     facts: dict[str, Any] = {"run": str(folder), "recipe": recipe, "members": members, "seconds": round(seconds, 2)}
     if not report:
         return Answer(lines, facts)
-    found = _measured(made, folder, None, 100, 0)
+    found = _measured(made, folder, quiet)
     return Answer([*lines, *found.lines], {**facts, **found.facts})
 
 
@@ -80,14 +80,14 @@ def evaluate(run: Path, data: str | None, out: Path | None, particles: int, ais:
         particles: importance samples a row and member.
         ais: must be 0.
         seed: of the draws.
-        quiet: of no account.
+        quiet: show nothing while it goes on.
 
     Raises:
         InputError: where annealing is asked for.
     """
     if ais:
         raise InputError(f"--ais: anneal a member, such as {run / 'member-1'}; an ensemble has no latent of its own to anneal")
-    return _measured(_opened(run), out or run, data, particles, seed)
+    return _measured(_opened(run), out or run, quiet, data, particles, seed)
 
 
 def score(run: Path, data: str, out: Path, particles: int, condition: list[str], seed: int) -> Answer:
@@ -183,8 +183,9 @@ def _lines(member: int) -> Sequence[Any]:
     return (Lines(),)
 
 
-def _measured(made: Ensemble, folder: Path, data: str | None, particles: int, seed: int) -> Answer:
-    metrics = made.evaluate(data, particles, seed)
+def _measured(made: Ensemble, folder: Path, quiet: bool, data: str | None = None, particles: int = 100, seed: int = 0) -> Answer:
+    with working(not quiet) as progress:
+        metrics = made.evaluate(data, particles, seed, progress)
     path = folder / "metrics.json"
     folder.mkdir(parents=True, exist_ok=True)
     write_json(path, metrics)
