@@ -20,8 +20,8 @@ from vaekit.recipes import RECIPES
 from vaekit.training import Settings, fit
 
 NORMAL = [name for name, recipe in RECIPES.items() if {"mean_spread", "arguments"} & set(signature(recipe).parameters)]
-# No normal posterior: a point, a flow, a direction, codes.
-OTHER = {"autoencoder", "flow_vae", "sphere_vae", "vq_vae", "fsq_vae", "gumbel_vae"}
+# No normal posterior: a point, a flow, a direction, a place in a curved space, codes.
+OTHER = {"autoencoder", "flow_vae", "sphere_vae", "poincare_vae", "vq_vae", "fsq_vae", "gumbel_vae"}
 GIVEN = {
     "factor_vae": {"critic": (16,)}, "vae_gan": {"critic": (16,)}, "aae": {"critic": (16,)}, "flow_prior_vae": {"flow_hidden": (8,)},
     "vamp_vae": {"pseudo_inputs": 7}, "ladder_vae": {"levels": 2}, "m1_m2": {"features": 3},

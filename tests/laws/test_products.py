@@ -43,6 +43,7 @@ POSTERIORS: dict[str, Callable[[VectorReader], Neural]] = {
     "spline": lambda network: Neural(network, posteriors.Flow(LATENT, "spline", 1, (4,), 3)),
     "point": lambda network: Neural(network, posteriors.Point(LATENT)),
     "sphere": lambda network: Neural(network, posteriors.Sphere(LATENT)),
+    "hyperbolic": lambda network: Neural(network, posteriors.Hyperbolic(LATENT)),
 }
 PRIORS: dict[str, Callable[[Neural], Conditional]] = {
     "standard": lambda q: priors.Standard(LATENT),
@@ -111,7 +112,8 @@ def refusal(posterior: str, prior: str) -> str:
 # What does not type-check, and how it says so.
 _RATES = ("bound", "free_bits", "capacity", "importance", "doubly")
 REFUSED = {("point", name): "no density" for name in _RATES} | {
-    (posterior, "total_correlation"): "needs a posterior of independent coordinates" for posterior in ("iaf", "spline", "point", "sphere")
+    (posterior, "total_correlation"): "needs a posterior of independent coordinates"
+    for posterior in ("iaf", "spline", "point", "sphere", "hyperbolic")
 }
 
 

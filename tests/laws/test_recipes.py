@@ -19,6 +19,7 @@ from vaekit.core.schedule import Linear
 from vaekit.core.system import Book, System, build
 from vaekit.modalities import MODALITIES
 from vaekit.operations.store import load_system, save_system
+from vaekit.parts.likelihoods import Likelihood
 from vaekit.recipes import RECIPES, register
 from vaekit.training import Settings, fit
 from vaekit.training.measure import measure
@@ -125,7 +126,7 @@ def test_where_nothing_is_added_a_recipe_is_the_vae_to_the_bit(recipe, nothing):
         ("vae", "real"), ("vae", "convolved"), ("iwae", "gaps"), ("annealed_vae", "counts"), ("beta_tc_vae", "grey"),
         ("info_vae", "real"), ("vae_gan", "gaps"), ("aae", "codes"), ("flow_vae", "real"),
         ("flow_prior_vae", "real"), ("ladder_vae", "convolved"), ("m2", "gaps"),
-        ("m1_m2", "convolved"), ("sphere_vae", "real"), ("vq_vae", "real"), ("gumbel_vae", "real"),
+        ("m1_m2", "convolved"), ("sphere_vae", "real"), ("poincare_vae", "real"), ("vq_vae", "real"), ("gumbel_vae", "real"),
     ],
 )
 def test_the_step_can_be_traced_whole(recipe, data):
@@ -173,7 +174,8 @@ def test_a_shared_scale_learns_in_every_recipe(recipe):
     torch.manual_seed(0)
     system = build(BOOK, recipe, modality, latent=3, hidden=(24,), **ARGUMENTS.get(recipe, {}))
     trained(system, feed)
-    scale = system.model.likelihood.family.scale().item()
+    (family,) = (part for part in system.model.likelihood.modules() if isinstance(part, Likelihood))
+    scale = family.scale().item()
     with torch.no_grad():
         residual = torch.cat([b.x - system.model(b, from_posterior()).likelihood.loc[0] for b in feed.train.in_order()])
     assert scale != 1.0 and scale == pytest.approx(residual.square().mean().sqrt().item(), rel=0.15)
@@ -218,8 +220,8 @@ def test_a_learned_prior_comes_nearer_to_the_posteriors():
     assert learned < rate() - 0.1
 
 
-# Numbers of three codes, where a latent is no number: of vectors, of three levels each, of one-hot categories.
-NUMBERS = {"vq_vae": 3 * 16, "fsq_vae": 3 * 3, "gumbel_vae": 3 * 4}
+# Numbers of three codes, where a latent is no number: of vectors, of three levels each, of one-hot categories; distances to planes.
+NUMBERS = {"vq_vae": 3 * 16, "fsq_vae": 3 * 3, "gumbel_vae": 3 * 4, "poincare_vae": 64}
 OWN = {
     "reader": lambda read: nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.ReLU()),
     # The latent, and what is beside it: a condition, or the classes.

@@ -29,7 +29,7 @@ RECIPES: dict[str, Recipe] = {
         disentangling.beta_vae, disentangling.annealed_vae, disentangling.beta_tc_vae, disentangling.factor_vae, disentangling.dip_vae,
         disentangling.dip_vae_2, disentangling.info_vae, adversarial.vae_gan, adversarial.aae, hierarchical.ladder_vae, labelled.m1,
         labelled.m2, labelled.m1_m2,
-        geometry.sphere_vae,
+        geometry.sphere_vae, geometry.poincare_vae,
         discrete.vq_vae, discrete.fsq_vae, discrete.gumbel_vae,
     )
 }

@@ -7,10 +7,11 @@ from vaekit.parts.likelihoods.counts import NegativeBinomial, Poisson, ZeroInfla
 from vaekit.parts.likelihoods.domain import Domain
 from vaekit.parts.likelihoods.likelihood import Likelihood
 from vaekit.parts.likelihoods.pixels import DiscretisedLogistic, DiscretisedLogisticMixture
+from vaekit.parts.likelihoods.seen import Seen
 
 __all__ = [
     "LIKELIHOODS", "Bernoulli", "Beta", "Categorical", "ContinuousBernoulli", "DiscretisedLogistic", "DiscretisedLogisticMixture",
-    "Domain", "Laplace", "Likelihood", "NegativeBinomial", "Normal", "Poisson", "StudentT", "ZeroInflatedNegativeBinomial",
+    "Domain", "Laplace", "Likelihood", "NegativeBinomial", "Normal", "Poisson", "Seen", "StudentT", "ZeroInflatedNegativeBinomial",
     "ZeroInflatedPoisson",
 ]
 

@@ -5,6 +5,7 @@ from vaekit.parts.networks.corrupted import Corrupted
 from vaekit.parts.networks.critic import Critic
 from vaekit.parts.networks.embed import Logarithm, OneHot, Ordered, Scaled
 from vaekit.parts.networks.field import VelocityField
+from vaekit.parts.networks.gyroplanes import Gyroplanes
 from vaekit.parts.networks.join import join
 from vaekit.parts.networks.late import Late
 from vaekit.parts.networks.mlp import MLP
@@ -16,7 +17,7 @@ from vaekit.parts.networks.transformer import CausalTransformer
 from vaekit.parts.networks.vectors import VectorReader, VectorWriter
 
 __all__ = [
-    "MLP", "CausalTransformer", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Critic", "Late", "Logarithm", "OneHot", "Ordered",
-    "OwnReader", "OwnWriter", "Pyramid", "Residual", "Scaled", "Shifted", "VectorReader", "VectorWriter", "VelocityField", "coarsest",
-    "grid_pyramid", "join", "shifted", "vector_pyramid",
+    "MLP", "CausalTransformer", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Critic", "Gyroplanes", "Late", "Logarithm",
+    "OneHot", "Ordered", "OwnReader", "OwnWriter", "Pyramid", "Residual", "Scaled", "Shifted", "VectorReader", "VectorWriter",
+    "VelocityField", "coarsest", "grid_pyramid", "join", "shifted", "vector_pyramid",
 ]

@@ -3,6 +3,7 @@
 from vaekit.parts.posteriors.classes import Classes
 from vaekit.parts.posteriors.drawn import DrawnNormal
 from vaekit.parts.posteriors.flow import Flow
+from vaekit.parts.posteriors.hyperbolic import Hyperbolic
 from vaekit.parts.posteriors.normal import Normal
 from vaekit.parts.posteriors.normalised import NormalisedMean, normal_posterior, read_as_data
 from vaekit.parts.posteriors.point import Point
@@ -13,7 +14,7 @@ from vaekit.parts.posteriors.sphere import Sphere
 from vaekit.parts.posteriors.weighed import Weighed, weighed_means
 
 __all__ = [
-    "Classes", "DrawnNormal", "Flow", "Grid", "MovingVectors", "Normal", "NormalisedMean", "Point", "Quantised", "Relaxed", "Residual",
-    "Sphere", "Vectors", "Weighed", "distances", "normal_change", "normal_posterior", "read_as_data",
+    "Classes", "DrawnNormal", "Flow", "Grid", "Hyperbolic", "MovingVectors", "Normal", "NormalisedMean", "Point", "Quantised", "Relaxed",
+    "Residual", "Sphere", "Vectors", "Weighed", "distances", "normal_change", "normal_posterior", "read_as_data",
     "residual_posterior", "vectors", "weighed_means",
 ]
