@@ -10,9 +10,13 @@ import vaekit as vk
 from vaekit.core.declared import conform
 from vaekit.faces.options import MODALITIES, options_of
 from vaekit.faces.preparing import BOOK, sorted_arguments
+from vaekit.training import Settings
 
+# Settings of the training are the same for all recipes and kinds of data: one stands for them.
 OPTIONS = {
-    (recipe, kind, name): option for recipe in BOOK.recipes for kind in MODALITIES for name, option in options_of(recipe, kind).items()
+    (recipe, kind, name): option
+    for recipe in BOOK.recipes for kind in MODALITIES for name, option in options_of(recipe, kind).items()
+    if name not in Settings.model_fields or (recipe, kind) == ("vae", "image")
 }
 # Each kind of option with values that are none, whatever its range.
 WRONG: dict[str, list[Any]] = {
@@ -31,7 +35,7 @@ OUTSIDE = {
     "groups": 0, "prior": [8, 0], "pseudo_inputs": 0, "share": 1.5, "critic": [8, 0], "strength": -1.0, "diagonal": -0.5, "alpha": -0.5,
     "distortion": -0.5, "penalty": -0.5, "steps": 0, "flow_hidden": [8, 0], "context": 0, "width": 0, "levels": 0,
     "vae_share": 1.0, "labelled": 1.5, "features": 0, "above": [8, 0], "shift": -1,
-    "mean_spread": -0.5, "encoder_steps": -1,
+    "mean_spread": -0.5, "encoder_steps": -1, "curvature": 0, "planes": 0,
     "codes": 1, "commitment": -0.5, "temperature": 0, "prior_width": 0, "prior_layers": 0,
 }
 
