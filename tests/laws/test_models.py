@@ -101,7 +101,9 @@ def classified() -> ClassifiedVAE:
 
 def stacked() -> StackedVAE:
     below = linear()
-    return StackedVAE(below.posterior, below.prior, below.likelihood, labelled(LATENT, DrawnNormal(LATENT)))
+    above = labelled(LATENT, DrawnNormal(LATENT))
+    above.classifier = Neural(MLP(COLUMNS, ()), Classes(3))
+    return StackedVAE(below.posterior, below.prior, below.likelihood, above)
 
 
 def x_of(rows: int = 7, seed: int = 1) -> Tensor:

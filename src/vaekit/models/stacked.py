@@ -1,7 +1,8 @@
 r"""A labelled VAE on the latent of a VAE: its prior.
 
-    y ~ p(y),  z ~ p(z|c),  f ~ p(f|y, z, c),  x ~ p(x|f, c);   q(f|x, c),  q(y|f, c),  q(z|f, y, c)
+    y ~ p(y),  z ~ p(z|c),  f ~ p(f|y, z, c),  x ~ p(x|f, c);   q(f|x, c),  q(y|x, c),  q(z|f, y, c)
 
+The class is told from the row itself, which says no less of it than a draw of its features: the bound stays one.
 (Kingma, Mohamed, Rezende, Welling 2014, arXiv:1406.5298: M1 + M2)
 """
 
@@ -24,7 +25,8 @@ class StackedVAE(VAE):
         posterior: q(f|x, c), given `(x, observed, condition)`.
         prior: p_0(f|c), what the features were learnt under, given the condition; a walk that looks at data asks it for nothing but a name.
         likelihood: p(x|f, c), given `(f, condition)`.
-        above: the walk that explains features as it would rows; its likelihood is p(f|y, z, c), with f one event.
+        above: the walk that explains features as it would rows; its classifier is given the row, and its likelihood is p(f|y, z, c), with
+            f one event.
     """
 
     encoder = LabelledVAE.encoder
@@ -41,7 +43,8 @@ class StackedVAE(VAE):
         else:
             posterior = self.posterior(*batch.evidence)
             f = choose("features", self.prior(condition), posterior, shape)
-            found = self.above.decide((f.z, None, condition), condition, batch.label, choose, (f.z.shape[0], batch.rows), batch.weight)
+            above, so_far = (f.z, None, condition), (f.z.shape[0], batch.rows)
+            found = self.above.decide(above, condition, batch.label, choose, so_far, batch.weight, batch.evidence)
             # Told what was inferred from the features themselves.
             prior = self.above.likelihood(found.both, condition)
             # In the order of the prior's walk, whoever was decided first: what is told of the first latent is told of the same one.

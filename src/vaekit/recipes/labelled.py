@@ -101,8 +101,8 @@ def m2(
     Source: Kingma, Mohamed, Rezende, Welling 2014, arXiv:1406.5298.
     """
     classes, count = _classes(modality), len(modality.classes)
-    told_apart = Neural(shifted(modality.reader(own=reader, **{**network, **classifier}), shift, modality.event), Classes(count))
-    trunk: Any = modality.reader(own=deepcopy(reader), **network)
+    told_apart = _classifier(modality, reader, network, classifier, shift)
+    trunk: Any = modality.reader(own=reader, **network)
     posterior = Neural(Late(trunk, MLP(trunk.width + count, (trunk.width,))), Normal(latent))
     decoder = modality.writer(count + latent, likelihood=likelihood, own=writer, **network)
     model = LabelledVAE(told_apart, classes, posterior, Standard(latent), decoder, weighed_means(latent, mean_spread))
@@ -111,23 +111,30 @@ def m2(
 
 
 def m1_m2(
-    modality: Modality, features: Count = 50, latent: Count = 50, above: tuple[Count, ...] = (256, 256), alpha: NonNegativeWeight = 0.1,
-    labelled: Share = 0.25, free_bits: NonNegative = 0.0, vae_share: Part = 0.35, likelihood: Any = "auto",
+    modality: Modality, features: Count = 50, latent: Count = 50, above: tuple[Count, ...] = (256, 256), alpha: NonNegativeWeight = 20.0,
+    labelled: Share = 0.25, beta: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0, vae_share: Part = 0.35,
+    classifier: Mapping[str, Any] = MappingProxyType({}), shift: Annotated[int, Range(0)] = 0, likelihood: Any = "auto",
     reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """M1 + M2: a VAE of all rows, then M2 on draws of its frozen latent, -log p(f|y, z) in the place of -log p(x|y, z).
+
+    The class is told from the row, q(y|x), where the paper tells it from the latent, q(y|f): a bound on the same model.
 
     Arguments:
         modality: fitted to the data, with labels, some of which may be missing.
         features: dimensions of f, the latent of the VAE.
         latent: dimensions of z, the latent of M2.
-        above: widths of M2's networks.
-        alpha: weight of the mean of -log q(y|f) over labelled rows beside the mean of M2's bound over all rows; a number or a schedule.
+        above: widths of q(z|f, y)'s network and of p(f|y, z)'s.
+        alpha: weight of the mean of -log q(y|x) over labelled rows beside the mean of M2's bound over all rows; a number or a schedule.
         labelled: share of a batch that is labelled rows, where the data has fewer.
+        beta: weight of the rate of f while the VAE is learnt, a number or a schedule.
         free_bits: nats a coordinate of f, then of z, and of the class as one, below which the rate costs nothing more.
         vae_share: share of the training that the VAE gets, in (0, 1); M2 gets the rest.
+        classifier: sizes of q(y|x)'s network where they are others than those of q(f|x)'s, such as `{"dropout": 0.3}`.
+        shift: pixels that q(y|x) sees an image moved by at most, down and across, anew each time while training: a class does not hang on
+            the place.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder.
+        reader: a person's own encoder: q(f|x) and q(y|x) begin with a copy each.
         writer: a person's own decoder.
         mean_spread: deviation over a batch to which the means of q(f|x) are normalised, and those of q(z|f, y), each class as it is
             believed, against a collapse; 0 = they are not.
@@ -135,20 +142,32 @@ def m1_m2(
 
     Source: Kingma, Mohamed, Rezende, Welling 2014, arXiv:1406.5298.
     """
+    classes = _classes(modality)
     posterior = normal_posterior(modality.reader(own=reader, **network), features, mean_spread, "features")
+    told_apart = _classifier(modality, reader, network, classifier, shift)
     decoder = modality.writer(features, likelihood=likelihood, own=writer, **network)
-    model = StackedVAE(posterior, Standard(features), decoder, _above(modality, features, latent, above, mean_spread))
-    below = Objective(Reconstruction(), RateUnder("features", model.prior, free_bits=free_bits))
+    model = StackedVAE(posterior, Standard(features), decoder, _above(modality, classes, told_apart, features, latent, above, mean_spread))
+    below = Objective(Reconstruction(), RateUnder("features", model.prior, beta, free_bits))
     first = Stage(below, learn=("posterior", "likelihood"), share=vae_share, watch="loss")
     objective = Objective(KL(1.0, free_bits), Classification(_share(modality), alpha, labelled))
     second = Stage(objective, learn=("above",), share=1 - vae_share, watch="loss")
     return System(model, [first, second], modality)
 
 
-def _above(modality: Modality, features: int, latent: int, hidden: tuple[int, ...], mean_spread: float) -> LabelledVAE:
+def _classifier(
+    modality: Modality, own: nn.Module | None, network: Mapping[str, Any], other: Mapping[str, Any], shift: int
+) -> Neural:
+    """q(y|x, c), from a copy of a person's own encoder or a network of its own sizes."""
+    reader = modality.reader(own=deepcopy(own), **{**network, **other})
+    return Neural(shifted(reader, shift, modality.event), Classes(len(modality.classes)))
+
+
+def _above(
+    modality: Modality, classes: ClassPrior, classifier: Conditional, features: int, latent: int, hidden: tuple[int, ...],
+    mean_spread: float,
+) -> LabelledVAE:
     """M2 of features."""
-    classes, count, told = _classes(modality), len(modality.classes), modality.condition_width
-    classifier: Conditional = Neural(MLP(features + told, hidden), Classes(count))
+    count, told = len(modality.classes), modality.condition_width
     posterior = Neural(MLP(features + told + count, hidden), Normal(latent))
     explained = Neural(MLP(count + latent + told, hidden), DrawnNormal(features))
     return LabelledVAE(classifier, classes, posterior, Standard(latent), explained, weighed_means(latent, mean_spread))
