@@ -16,13 +16,10 @@ A finished run is one line of a file, and a run that the file holds is not made 
 processes with the same command share the work: each takes runs that no other process has in hand.
 """
 
-import fcntl
-import json
 import math
 import shutil
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +27,7 @@ import torch
 from comparison_page import page
 from outsider import Noiseless, gan
 from record import Record, arguments, figure, finished, mnist, out, root, run
+from sharing import made_once
 
 from vaekit.core.errors import InputError, WorkFailed
 from vaekit.core.files import whole_file
@@ -185,19 +183,6 @@ def result(model: str, seed: int, options: Any, judges: Judges) -> dict[str, Any
     return {**line, **figures(model, fitted, judges, options, options.runs / f"{model}-{seed}.png")}
 
 
-@contextmanager
-def claimed(path: Path) -> Iterator[bool]:
-    """Whether this process alone has a run in hand; a process that ends, however it does, has none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-
-
 def diverged(runs: Sequence[Mapping[str, Any]], section: str = "means") -> list[int]:
     """The seeds of one model that diverged, see the head of the script.
 
@@ -232,21 +217,13 @@ def measure(options: Any, record: Record) -> None:
     if options.data == "mnist":
         # Absent, it is said before anything is trained.
         mnist()
-    options.results.parent.mkdir(parents=True, exist_ok=True)
     judges, wanted = Judges(), told(options)
-    for seed in range(options.seeds):
-        for model in models:
-            with claimed(options.runs / f"{model}-{seed}.lock") as mine:
-                known = {(line["model"], line["seed"]) for line in finished(options.results, wanted)}
-                if not mine or (model, seed) in known:
-                    continue
-                line = result(model, seed, options, judges)
-                with options.results.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line) + "\n")
-                shutil.rmtree(options.runs / f"{model}-{seed}", ignore_errors=True)
-            apart = _value(line, "means", _DISTANCE)
-            came = f"failed: {line['failed']}" if line["failed"] else f"{line['steps']} steps, FID of means {apart:.3g}"
-            out.print(f"{model} seed {seed}: {came}", markup=False)
+    asked = [(model, seed) for seed in range(options.seeds) for model in models]
+    for line in made_once(asked, "model", options.results, wanted, options.runs, lambda model, seed: result(model, seed, options, judges)):
+        shutil.rmtree(options.runs / f"{line['model']}-{line['seed']}", ignore_errors=True)
+        apart = _value(line, "means", _DISTANCE)
+        came = f"failed: {line['failed']}" if line["failed"] else f"{line['steps']} steps, FID of means {apart:.3g}"
+        out.print(f"{line['model']} seed {line['seed']}: {came}", markup=False)
     lines = finished(options.results, wanted)
     _record(record, lines)
     if options.page and lines:

@@ -9,13 +9,13 @@ twenty. The VAE, which has no critic, is trained beside them for scale.
 A finished training is one line of a file and is not made again. Two processes with the same command share the work.
 """
 
-import json
 import statistics
 from pathlib import Path
 from typing import Any
 
-from comparison import claimed, diverged
+from comparison import diverged
 from record import Record, arguments, figure, finished, out, root, run
+from sharing import made_once
 
 from vaekit.core.errors import WorkFailed
 from vaekit.faces import api
@@ -58,15 +58,10 @@ def ended(recipe: str, seed: int, options: Any, judges: Judges) -> dict[str, Any
 def measure(options: Any, record: Record) -> None:
     """Make the trainings that are missing and that no other process has in hand, then set the ends of all that there are side by side."""
     judges, wanted = Judges(), told(options)
-    for recipe, seed in [(recipe, seed) for seed in range(options.seeds) for recipe in _RECIPES]:
-        with claimed(options.locks / f"{recipe}-{seed}.lock") as mine:
-            known = {(line["recipe"], line["seed"]) for line in finished(options.results, wanted)}
-            if not mine or (recipe, seed) in known:
-                continue
-            line = ended(recipe, seed, options, judges)
-            with options.results.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        out.print(f"{recipe} seed {seed}: {line['failed'] or 'trained'}", markup=False)
+    asked = [(recipe, seed) for seed in range(options.seeds) for recipe in _RECIPES]
+    made = made_once(asked, "recipe", options.results, wanted, options.locks, lambda recipe, seed: ended(recipe, seed, options, judges))
+    for line in made:
+        out.print(f"{line['recipe']} seed {line['seed']}: {line['failed'] or 'trained'}", markup=False)
     lines = finished(options.results, wanted)
     for recipe in _RECIPES:
         runs = [line for line in lines if line["recipe"] == recipe]

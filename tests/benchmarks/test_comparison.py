@@ -8,10 +8,11 @@ import comparison
 import pytest
 import stability
 import torch
-from comparison import claimed, diverged, measure
+from comparison import diverged, measure
 from outsider import Noiseless, gan
 from PIL import Image
 from record import Record
+from sharing import claimed
 
 from vaekit.core.batch import Batch
 from vaekit.core.choose import from_prior

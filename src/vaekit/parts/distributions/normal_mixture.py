@@ -16,6 +16,7 @@ from torch.types import _size
 
 from vaekit.core.dispatch import from_noise, stop, temper
 from vaekit.core.rules import quantile_normal
+from vaekit.parts.distributions.exact import exactly
 
 __all__ = ["NormalMixture"]
 
@@ -64,11 +65,9 @@ class NormalMixture(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(z) of `(S, B, *event)`, `(S, B)`."""
-        # Not every device has float64.
-        exact = torch.float32 if value.device.type == "mps" else torch.float64
-        location, scale = (v.flatten(3).to(exact) for v in (self.location, self.scale))
+        location, scale = (exactly(v.flatten(3)) for v in (self.location, self.scale))
         middle = location.mean(2, keepdim=True)
-        location, z = location - middle, value.flatten(2).to(exact) - middle.squeeze(2)
+        location, z = location - middle, exactly(value.flatten(2)) - middle.squeeze(2)
         precision = scale.square().reciprocal()
         constant = (location.square() * precision).sum(-1) + 2 * scale.log().sum(-1) + location.shape[-1] * math.log(2 * math.pi)
         weights = torch.cat([precision, -2 * location * precision], dim=-1)

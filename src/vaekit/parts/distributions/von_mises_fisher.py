@@ -20,6 +20,7 @@ from torch.types import _size
 from vaekit.core.dispatch import centre, divergence, from_noise, onto, soft, stop, temper
 from vaekit.core.rules import quantile_normal
 from vaekit.parts.distributions.bessel import log_bessel
+from vaekit.parts.distributions.exact import exactly
 
 __all__ = ["UniformSphere", "VonMisesFisher"]
 
@@ -36,11 +37,6 @@ class _Sphere(constraints.Constraint):
 
     def check(self, value: Tensor) -> Tensor:
         return (value.square().sum(-1) - 1).abs() < 1e-4
-
-
-def _exactly(values: Tensor) -> Tensor:
-    """In float64, where the device has it."""
-    return values if values.device.type == "mps" else values.double()
 
 
 def _log_area(size: int) -> float:
@@ -112,7 +108,7 @@ class VonMisesFisher(Distribution):
 
     def _moments(self) -> tuple[Tensor, Tensor]:
         """log C + k, and A, each `(*batch, 1)`, in float64."""
-        k, order = _exactly(self.concentration), self.size / 2 - 1
+        k, order = exactly(self.concentration), self.size / 2 - 1
         log_bessel_scaled, resultant = log_bessel(order, k)
         return order * k.log() - self.size / 2 * math.log(2 * math.pi) - log_bessel_scaled, resultant
 
@@ -125,14 +121,14 @@ class VonMisesFisher(Distribution):
     def variance(self) -> Tensor:
         """A / k + (1 - d A / k - A^2) m_i^2 by coordinate."""
         resultant = self._moments()[1]
-        across = resultant / _exactly(self.concentration)
+        across = resultant / exactly(self.concentration)
         along = 1 - self.size * across - resultant.square()
-        return (across + along * _exactly(self.direction).square()).clamp(min=0).to(self.direction.dtype)
+        return (across + along * exactly(self.direction).square()).clamp(min=0).to(self.direction.dtype)
 
     def entropy(self) -> Tensor:
         """-E log p, `(*batch,)`, nats by area."""
         log_scale, resultant = self._moments()
-        return -(log_scale - _exactly(self.concentration) * (1 - resultant)).squeeze(-1).to(self.direction.dtype)
+        return -(log_scale - exactly(self.concentration) * (1 - resultant)).squeeze(-1).to(self.direction.dtype)
 
     def expand(self, batch_shape: _size, _instance: None = None) -> "VonMisesFisher":
         """The same for a larger batch."""
@@ -142,9 +138,9 @@ class VonMisesFisher(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(z) by area, `(*batch,)`, nats."""
         # <m, z> - 1 = -|m - z|^2 / 2: near the mean no digits are lost.
-        away = _exactly(value - self.direction).square().sum(-1, keepdim=True)
+        away = exactly(value - self.direction).square().sum(-1, keepdim=True)
         log_scale, _ = self._moments()
-        return (log_scale - 0.5 * _exactly(self.concentration) * away).squeeze(-1).to(value.dtype)
+        return (log_scale - 0.5 * exactly(self.concentration) * away).squeeze(-1).to(value.dtype)
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Directions, `(*sample_shape, *batch, d)`, with their derivatives."""
@@ -154,7 +150,7 @@ class VonMisesFisher(Distribution):
     def quantile(self, u: Tensor) -> Tensor:
         """The draw at uniforms in (0, 1), `(..., *batch, d)`: the first says how far from the mean, the others where to."""
         u = u.clamp(_SMALLEST, 1 - _SMALLEST)
-        angle = _angle(_exactly(self.concentration), u[..., :1].double() if u.device.type != "mps" else u[..., :1], self.size)
+        angle = _angle(exactly(self.concentration), exactly(u[..., :1]), self.size)
         around = torch.nn.functional.normalize(quantile_normal(u[..., 1:]), dim=-1)
         z = torch.cat([angle.cos().to(u.dtype), angle.sin().to(u.dtype) * around], dim=-1)
         # A reflection that takes the first axis to -s m, s the sign of m_1: its normal is never short.

@@ -19,17 +19,13 @@ from torch.types import _size
 
 from vaekit.core.dispatch import from_noise, stop, temper
 from vaekit.core.rules import quantile_normal
+from vaekit.parts.distributions.exact import exactly
 
 __all__ = ["WrappedNormal"]
 
 # A place has a direction at the origin too: the square of the shortest length.
 _TINY = 1e-24
 _COLDEST = 1e-6
-
-
-def _exactly(values: Tensor) -> Tensor:
-    """In float64, where the device has it: far from the origin, numbers of the size e^|z| cancel."""
-    return values if values.device.type == "mps" else values.double()
 
 
 def _length(v: Tensor) -> Tensor:
@@ -94,13 +90,14 @@ class WrappedNormal(Distribution):
     def shot(self, noise: Tensor) -> Tensor:
         """z of noise e, v = s e, `(..., *batch, d)`."""
         root = math.sqrt(self.curvature)
-        v, m = torch.broadcast_tensors(_exactly(self.scale * noise), _exactly(self.location))
+        # Far from the origin, numbers of the size e^|z| cancel.
+        v, m = torch.broadcast_tensors(exactly(self.scale * noise), exactly(self.location))
         return (_boosted(root * v, root * m) / root).to(noise.dtype)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log q(z) by the volume of the coordinates, `(*batch,)`, nats."""
         root, size = math.sqrt(self.curvature), self.event_shape[0]
-        z, m, s = root * _exactly(value), root * _exactly(self.location), _exactly(self.scale)
+        z, m, s = root * exactly(value), root * exactly(self.location), exactly(self.scale)
         v = _boosted(*torch.broadcast_tensors(z, -m))
         normal = -0.5 * ((v / (root * s)).square() + 2 * s.log() + math.log(2 * math.pi)).sum(-1)
         volume = (size - 1) * (_stretch(_length(z)) - _stretch(_length(v))).squeeze(-1)
