@@ -68,12 +68,12 @@ def test_a_held_out_row_that_is_too_far_is_refused_before_any_training(vae):
     outcomes = set()
     for row in range(12):
         GOOD.assign(width=np.where(np.arange(60) == row, 1e40, GOOD.width)).to_csv("data.csv", index=False)
-        outcome = vae("fit", "data.csv", "--run", f"r{row}", *FIT[2:])
+        # The first that is learnt from is measured too.
+        unmeasured = ["--no-report"] if 0 in outcomes else []
+        outcome = vae("fit", "data.csv", "--run", f"r{row}", *unmeasured, *FIT[2:])
         outcomes.add(outcome.code)
         assert outcome.code == 0 or (outcome.code, f"row {row + 1}, column 'width'" in outcome.error) == (2, True), outcome.error
-        if outcomes == {0, 2}:
-            return
-    pytest.fail(f"every row came to {outcomes}")
+    assert outcomes == {0, 2}
 
 
 def test_counts_end_where_their_squares_leave_float32():

@@ -10,13 +10,9 @@ import vaekit as vk
 from vaekit.core.declared import conform
 from vaekit.faces.options import MODALITIES, options_of
 from vaekit.faces.preparing import BOOK, sorted_arguments
-from vaekit.training import Settings
 
-# Settings of the training are the same for all recipes and kinds of data: one stands for them.
 OPTIONS = {
-    (recipe, kind, name): option
-    for recipe in BOOK.recipes for kind in MODALITIES for name, option in options_of(recipe, kind).items()
-    if name not in Settings.model_fields or (recipe, kind) == ("vae", "image")
+    (recipe, kind, name): option for recipe in BOOK.recipes for kind in MODALITIES for name, option in options_of(recipe, kind).items()
 }
 # Each kind of option with values that are none, whatever its range.
 WRONG: dict[str, list[Any]] = {

@@ -94,7 +94,7 @@ class LabelledVAE(LatentModel):
     def decide(
         self, evidence: tuple[Tensor | None, Tensor | None, Tensor | None] | None, condition: Tensor | None, label: Tensor | None,
         choose: Chooser, shape: tuple[int, int], weight: Tensor | None = None,
-        rows: tuple[Tensor | None, Tensor | None, Tensor | None] | None = None,
+        shown: tuple[Tensor | None, Tensor | None, Tensor | None] | None = None,
     ) -> Decided:
         """Class and latent of rows.
 
@@ -105,10 +105,10 @@ class LabelledVAE(LatentModel):
             choose: who decides.
             shape: (particles so far, B).
             weight: of each row, `(B,)`; None = all alike.
-            rows: what the classifier is given in place of the evidence; None = the evidence.
+            shown: what the classifier is given in place of the evidence; None = the evidence.
         """
         classes, prior = self.classes(condition), self.prior(condition)
-        q = None if evidence is None else self.classifier(*(evidence if rows is None else rows))
+        q = None if evidence is None else self.classifier(*(evidence if shown is None else shown))
         belief = None if q is None else believed(q, label)
         # A class that is asked for when generating is drawn with certainty; p(y) stays what the site says of it.
         y = choose("y", believed(classes, label) if q is None else classes, belief, shape)
