@@ -27,6 +27,8 @@ _VARIABLES = {_INK: "var(--ink)", _RULE: "var(--rule)", _ACCENT: "var(--accent)"
 # Ten colours told apart by colour-blind eyes, dark enough for white paper and light enough for black
 # (after Petroff 2021, arXiv:2107.02270).
 CLASSES = ("#3f90da", "#e08e00", "#bd1f01", "#7b8c8a", "#9455c8", "#a96b59", "#e76300", "#9c9153", "#717581", "#35a5b5")
+# Five colours to a shape: points are too small to tell two greys or two oranges apart by.
+_SHAPES = ("o", "^")
 
 # Larger images are thinned out, so that a page of them stays small enough to send.
 _SIDE = 56
@@ -124,13 +126,17 @@ def scatter(points: np.ndarray, label: np.ndarray | None, classes: Sequence[str]
         for index, value in enumerate(largest):
             # A name that begins with an underscore would be left out of the legend.
             name = "\u200b" + str(classes[int(value)])
-            axes.plot(*points[given == value].T, "o", ms=3.2, mew=0, color=CLASSES[index], alpha=0.8, label=name)
+            axes.plot(*points[given == value].T, _shape(index), ms=3.2, mew=0, color=CLASSES[index], alpha=0.8, label=name)
         axes.set_xlabel(axes_names[0])
         axes.set_ylabel(axes_names[1])
         axes.set_aspect("equal", adjustable="datalim")
         if largest:
             axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.8, handletextpad=0.2)
         return _svg(figure)
+
+
+def _shape(place: int) -> str:
+    return _SHAPES[place * len(_SHAPES) // len(CLASSES) % len(_SHAPES)]
 
 
 def overlap(
@@ -156,7 +162,7 @@ def overlap(
                 shown = value < len(CLASSES)
                 colour = _RULE if not shown else CLASSES[value] if len(label) else (_ACCENT, _SECOND)[index]
                 name = "\u200b" + str(classes[value]) if shown and len(label) else None
-                axes.plot(*points[given == value].T, "o", ms=3, mew=0, color=colour, alpha=0.75, label=name)
+                axes.plot(*points[given == value].T, _shape(value), ms=3, mew=0, color=colour, alpha=0.75, label=name)
             axes.contour(x, y, density, levels=levels, colors=_INK, linewidths=(0.9, 1.3))
             axes.set_title(title)
             axes.set_xlabel(axes_names[0])
