@@ -32,7 +32,7 @@ OUTSIDE = {
     "distortion": -0.5, "penalty": -0.5, "steps": 0, "flow_hidden": [8, 0], "context": 0, "width": 0, "levels": 0,
     "vae_share": 1.0, "labelled": 1.5, "features": 0, "above": [8, 0], "shift": -1,
     "mean_spread": -0.5, "encoder_steps": -1, "curvature": 0, "planes": 0,
-    "codes": 1, "commitment": -0.5, "temperature": 0, "prior_width": 0, "prior_layers": 0,
+    "bottleneck": 1.5, "codes": 1, "commitment": -0.5, "temperature": 0, "prior_width": 0, "prior_layers": 0,
 }
 
 

@@ -154,6 +154,7 @@ def test_pixels_reach_the_first_layer_centred_and_at_about_one(likelihood, netwo
         ((28, 28), {"network": "residual"}, Residual), ((8, 8), {"network": "residual"}, Residual), ((64, 64), {"network": "mlp"}, MLP),
         ((28, 28), {"hidden": (9,)}, ConvolutionReader), ((8, 8), {"channels": (4, 8)}, ConvolutionReader),
         ((8, 8), {"blocks": 2}, ConvolutionReader), ((8, 8), {"norm": "none"}, ConvolutionReader),
+        ((8, 8), {"bottleneck": 0.25}, ConvolutionReader),
     ],
 )
 def test_the_network_is_that_of_the_sizes_a_person_named_else_by_the_size_of_the_image(shape, named, built):

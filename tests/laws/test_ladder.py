@@ -11,7 +11,7 @@ from vaekit.core.choose import centre, fixed, from_posterior, from_prior
 from vaekit.core.conditional import Neural
 from vaekit.core.noise import RowNoise
 from vaekit.models import VAE
-from vaekit.parts.networks import Scaled, grid_pyramid
+from vaekit.parts.networks import BlockStyle, Scaled, grid_pyramid
 from vaekit.parts.objectives import KL
 
 
@@ -92,13 +92,14 @@ def test_the_rate_is_that_of_the_change_alone():
     torch.testing.assert_close(trace.sites["level2"].kl(), wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("bottleneck", [1.0, 0.5])
 @pytest.mark.parametrize(("levels", "grids", "last"), [
     (1, [(4, 3)], (4, 3)), (2, [(4, 3), (7, 5)], (7, 5)), (3, [(4, 3), (7, 5), (14, 10)], (14, 10)),
     (5, [(4, 3), (4, 3), (7, 5), (7, 5), (14, 10)], (14, 10)),
 ])
-def test_levels_are_spread_over_the_grids_from_the_coarsest_on(levels, grids, last):
+def test_levels_are_spread_over_the_grids_from_the_coarsest_on(levels, grids, last, bottleneck):
     embedding = Scaled(torch.zeros(1), torch.ones(1))
-    built = grid_pyramid((28, 20, 1), levels, 3, 0, False, embedding, (4, 6, 8), 1, "silu", "group")
+    built = grid_pyramid((28, 20, 1), levels, 3, 0, False, embedding, (4, 6, 8), BlockStyle(bottleneck=bottleneck))
     assert list(built.grids) == grids and built.positions == last and built.width == {4: 8, 7: 6, 14: 4}[last[0]]
     seen, h = built.up(torch.randn(1, 2, 28, 20, 1), None, None), None
     for features, meet, below, grid in zip(seen, built.meet, built.below, grids, strict=True):

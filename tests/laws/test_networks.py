@@ -5,6 +5,7 @@ A new network is tested by one line in `READERS` or `WRITERS`.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from vaekit.core.errors import InputError
 from vaekit.parts.networks import (
     MLP,
+    BlockStyle,
     ConvolutionReader,
     ConvolutionWriter,
     Corrupted,
@@ -35,8 +37,8 @@ CONDITION, ROWS = 3, 5
 PLAIN = Scaled(torch.zeros(1), torch.ones(1))
 
 
-def _convolution(event: tuple[int, ...], width: int = CONDITION, gaps: bool = False, grid: bool = False, norm: str = "group") -> nn.Module:
-    return ConvolutionReader(event, width, gaps, PLAIN, (4, 6, 8), 1, 10, grid, "silu", norm)
+def _convolution(event: tuple[int, ...], width: int = CONDITION, gaps: bool = False, grid: bool = False, **style: Any) -> nn.Module:
+    return ConvolutionReader(event, width, gaps, PLAIN, (4, 6, 8), BlockStyle(**style), 10, grid)
 
 
 def _picture(event: tuple[int, ...]) -> nn.Module:
@@ -58,6 +60,7 @@ READERS: dict[str, Reader] = {
     "convolution of gaps": ((8, 8, 1), lambda: _convolution((8, 8, 1), gaps=True)),
     "flat convolution": ((1, 20, 1), lambda: _convolution((1, 20, 1))),
     "narrow convolution": ((4, 32, 1), lambda: _convolution((4, 32, 1), norm="none")),
+    "bottlenecks": ((9, 7, 2), lambda: _convolution((9, 7, 2), bottleneck=0.5)),
     "grid": ((16, 12, 3), lambda: _convolution((16, 12, 3), grid=True)),
     "own for images": ((8, 6, 2), lambda: OwnReader(_picture((8, 6, 2)), (8, 6, 2), CONDITION)),
     "own for vectors": ((6,), lambda: OwnReader(nn.Linear(6, 7), (6,), CONDITION)),
@@ -69,8 +72,9 @@ Writer = tuple[tuple[int, ...], Callable[[], nn.Module]]
 WRITERS: dict[str, Writer] = {
     "mlp": ((), lambda: VectorWriter(2, (), CONDITION, partial(MLP, hidden=(8,)))),
     "from a grid": ((3, 4), lambda: VectorWriter(2, (3, 4), CONDITION, partial(Residual, hidden=(8, 8)))),
-    "convolution": ((), lambda: ConvolutionWriter(2, (), (9, 7, 2), CONDITION, (4, 6), 1, 10, "silu", "group")),
-    "convolution from a grid": ((3, 2), lambda: ConvolutionWriter(2, (3, 2), (12, 7, 1), CONDITION, (4, 6), 1, 10, "silu", "none")),
+    "convolution": ((), lambda: ConvolutionWriter(2, (), (9, 7, 2), CONDITION, (4, 6), BlockStyle(), 10)),
+    "bottlenecks": ((), lambda: ConvolutionWriter(2, (), (9, 7, 2), CONDITION, (4, 6), BlockStyle(bottleneck=0.5), 10)),
+    "convolution from a grid": ((3, 2), lambda: ConvolutionWriter(2, (3, 2), (12, 7, 1), CONDITION, (4, 6), BlockStyle(norm="none"), 10)),
     "own": ((), lambda: OwnWriter(nn.Linear(2 + CONDITION, 9), 2, CONDITION, (6,))),
     "own for images": ((), lambda: OwnWriter(_picture_back(2, 4, 3), 2, CONDITION, (4, 3, 2))),
 }
@@ -151,6 +155,19 @@ def test_inputs_line_up():
         join(None, None)
     with pytest.raises(RuntimeError):
         join(torch.ones(1, 3, 4), torch.ones(1, 2, 4))
+
+
+def test_a_bottleneck_of_a_quarter_does_a_tenth_of_the_work_and_sees_as_far():
+    x = torch.zeros(2, 64, 9, 9)
+    x[1, :, 4, 4] = 1
+    work, reach = {}, {}
+    for share in (1.0, 0.25):
+        block = BlockStyle(norm="none", bottleneck=share).block(64, 0)
+        work[share] = sum(parameter.numel() for name, parameter in block.named_parameters() if name.endswith("weight"))
+        with torch.no_grad():
+            zeros, seen = block(x, None)
+        reach[share] = [(zeros != seen).any(0).any(axis).sum().item() for axis in (0, 1)]
+    assert 0.08 < work[0.25] / work[1.0] < 0.1 and reach[0.25] == reach[1.0] == [5, 5]
 
 
 def test_layers_against_their_formulas():

@@ -7,14 +7,16 @@ from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 from torch import nn
 
-from vaekit.core.declared import Count, Range, Rest, conform
+from vaekit.core.declared import Count, Fraction, Range, Rest, conform
 from vaekit.core.errors import InputError, nearest
-from vaekit.parts.networks import MLP, Residual
+from vaekit.parts.networks import MLP, BlockStyle, Residual
 from vaekit.parts.networks.activation import ACTIVATIONS
 
 __all__ = ["Architecture", "Network"]
 
 Network: TypeAlias = Literal["auto", "mlp", "residual", "convolution"]
+
+_CONVOLVING = ("channels", "blocks", "norm", "bottleneck")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Architecture:
         channels: widths of a convolution's levels, finest first; empty = 16, 32, 64.
         blocks: residual blocks a level of a convolution.
         norm: `group` or `none`, of a convolution.
+        bottleneck: share of a level's channels that a residual block's wider convolutions have, in (0, 1]; a quarter is usual, for wide
+            levels on little time.
     """
 
     network: Network = "auto"
@@ -41,6 +45,7 @@ class Architecture:
     channels: tuple[Count, ...] = ()
     blocks: Annotated[int, Range(0)] = 1
     norm: Literal["group", "none"] = "group"
+    bottleneck: Fraction = 1.0
 
     @classmethod
     def checked(cls, **given: Any) -> "Architecture":
@@ -59,14 +64,15 @@ class Architecture:
         sizes = {n: (v,) if isinstance(v, int) else tuple(v) for n, v in given.items() if n in ("hidden", "channels")}
         made = cls(**{**given, **sizes})
         if made.network in ("mlp", "residual") and made.convolves:
-            named = next(name for name in ("channels", "blocks", "norm") if name in given)
+            named = next(name for name in _CONVOLVING if name in given)
             raise InputError(f"{named}={given[named]!r} is of a convolution, but network={made.network!r}: drop one of the two")
         return made
 
     @property
     def convolves(self) -> bool:
         """Whether a size was named that a convolution alone has."""
-        return bool(self.channels) or self.blocks != 1 or self.norm != "group"
+        plain = Architecture()
+        return any(getattr(self, name) != getattr(plain, name) for name in _CONVOLVING)
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -82,6 +88,11 @@ class Architecture:
         if self.network != "auto":
             return self
         return replace(self, network="convolution" if self.convolves else "mlp" if self.gated else otherwise)
+
+    @property
+    def style(self) -> BlockStyle:
+        """What stands on each level of a convolution."""
+        return BlockStyle(self.blocks, self.activation, self.norm, self.bottleneck)
 
     def layers(self, reverse: bool = False) -> Callable[[int], nn.Module]:
         """What makes the layers of a vector's network from the size of its input.

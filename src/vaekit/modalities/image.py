@@ -133,7 +133,7 @@ class Image(ArrayModality):
             # One mean a channel: a convolution treats all places alike.
             scaled = self._embedding(mean.reshape(self.event).mean(dim=(0, 1)), deviation)
             return ConvolutionReader(
-                self.event, self.condition_width, self.gaps, scaled, a.levels, a.blocks, _flat(a), grid, a.activation, a.norm, a.dropout
+                self.event, self.condition_width, self.gaps, scaled, a.levels, a.style, _flat(a), grid, a.dropout
             )
         return VectorReader(self.event, self.condition_width, self.gaps, self._embedding(mean, deviation), a.layers())
 
@@ -146,7 +146,7 @@ class Image(ArrayModality):
         a = self.resolved(architecture)
         if a.network == "convolution" or positions:
             channels = a.levels[: self._halvings(positions, len(a.levels))]
-            return ConvolutionWriter(width, positions, self.event, self.condition_width, channels, a.blocks, _flat(a), a.activation, a.norm)
+            return ConvolutionWriter(width, positions, self.event, self.condition_width, channels, a.style, _flat(a))
         return VectorWriter(width, positions, self.condition_width, a.layers(reverse=True))
 
     def pyramid(self, levels: int, latent: int, **arguments: Any) -> Pyramid:
@@ -156,9 +156,7 @@ class Image(ArrayModality):
             return layered(self.reading(a, False), a, levels, latent, self.condition_width)
         mean, deviation = map(torch.as_tensor, self.input)
         scaled = Scaled(mean.reshape(self.event).mean(dim=(0, 1)), deviation)
-        return grid_pyramid(
-            self.event, levels, latent, self.condition_width, self.gaps, scaled, a.levels, a.blocks, a.activation, a.norm, a.dropout
-        )
+        return grid_pyramid(self.event, levels, latent, self.condition_width, self.gaps, scaled, a.levels, a.style, a.dropout)
 
     def _halvings(self, positions: tuple[int, ...], most: int) -> int:
         """How often the image is halved, upwards, until it is no larger than a latent's grid; `most` for a vector."""

@@ -1,6 +1,6 @@
 """Tensors to features: networks of any leading axes, each with `width` and `positions`."""
 
-from vaekit.parts.networks.convolution import ConvolutionReader, ConvolutionWriter, coarsest
+from vaekit.parts.networks.convolution import BlockStyle, ConvolutionReader, ConvolutionWriter, coarsest
 from vaekit.parts.networks.corrupted import Corrupted
 from vaekit.parts.networks.critic import Critic
 from vaekit.parts.networks.embed import Logarithm, OneHot, Ordered, Scaled
@@ -17,7 +17,7 @@ from vaekit.parts.networks.transformer import CausalTransformer
 from vaekit.parts.networks.vectors import VectorReader, VectorWriter
 
 __all__ = [
-    "MLP", "CausalTransformer", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Critic", "Gyroplanes", "Late", "Logarithm",
-    "OneHot", "Ordered", "OwnReader", "OwnWriter", "Pyramid", "Residual", "Scaled", "Shifted", "VectorReader", "VectorWriter",
+    "MLP", "BlockStyle", "CausalTransformer", "ConvolutionReader", "ConvolutionWriter", "Corrupted", "Critic", "Gyroplanes", "Late",
+    "Logarithm", "OneHot", "Ordered", "OwnReader", "OwnWriter", "Pyramid", "Residual", "Scaled", "Shifted", "VectorReader", "VectorWriter",
     "VelocityField", "coarsest", "grid_pyramid", "join", "shifted", "vector_pyramid",
 ]

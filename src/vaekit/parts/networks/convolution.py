@@ -2,14 +2,15 @@ r"""Residual convolutions for images: a tower down to a small grid, and one up f
 
     h' = h + conv(a(norm(conv(a(norm(h))))))
 
-(He et al. 2016, arXiv:1603.05027; GroupNorm: Wu, He 2018, arXiv:1803.08494; the way up is a sub-pixel convolution: Shi et al. 2016,
-arXiv:1609.05158)
+(He et al. 2016, arXiv:1603.05027; bottlenecks: the same, arXiv:1512.03385; GroupNorm: Wu, He 2018, arXiv:1803.08494; the way up is a
+sub-pixel convolution: Shi et al. 2016, arXiv:1609.05158)
 
 No BatchNorm: it ties the rows of a batch together, so that a score would depend on its neighbours. Channels are last outside, first
 within; particles and rows are one axis within.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil, prod
 
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from vaekit.parts.networks.embed import with_gaps
 from vaekit.parts.networks.join import join
 
 __all__ = [
-    "ConvolutionReader", "ConvolutionWriter", "PlainBlock", "ResidualBlock", "coarsest", "norm_of", "repeated", "to_pixels", "tower",
+    "BlockStyle", "ConvolutionReader", "ConvolutionWriter", "PlainBlock", "ResidualBlock", "coarsest", "norm_of", "repeated", "to_pixels",
 ]
 
 
@@ -32,22 +33,60 @@ def norm_of(channels: int, norm: str) -> nn.Module:
     return nn.GroupNorm(groups, channels)
 
 
-class ResidualBlock(nn.Module):
-    """Two convolutions around a shortcut, with the condition added as a bias.
+@dataclass(frozen=True)
+class BlockStyle:
+    """What stands on each level of a convolution.
 
     Arguments:
-        channels: in and out.
-        condition_width: numbers of a condition; 0 = none.
+        count: residual blocks a level; 0 = the level's own convolution alone.
         activation: name of the nonlinearity.
         norm: `group` or `none`.
+        bottleneck: share of a level's channels that a block's convolutions of 3 x 3 have, in (0, 1]; below 1, one of a single pixel leads
+            there and one leads back (He et al. 2016): for a quarter of the channels, a tenth of the work.
+    """
+
+    count: int = 1
+    activation: str = "silu"
+    norm: str = "group"
+    bottleneck: float = 1.0
+
+    def convolution(self, channels: int, width: int, side: int = 3) -> nn.Sequential:
+        """A norm, a nonlinearity, and a convolution that keeps the grid."""
+        return nn.Sequential(
+            norm_of(channels, self.norm), named_activation(self.activation), nn.Conv2d(channels, width, side, padding=side // 2)
+        )
+
+    def block(self, width: int, condition_width: int, dropout: float = 0.0) -> nn.Module:
+        """One residual block."""
+        if self.bottleneck == 1:
+            return ResidualBlock(self.convolution(width, width), self.convolution(width, width), width, condition_width, dropout)
+        narrow = max(round(self.bottleneck * width), 1)
+        first = nn.Sequential(self.convolution(width, narrow, 1), self.convolution(narrow, narrow))
+        second = nn.Sequential(self.convolution(narrow, narrow), self.convolution(narrow, width, 1))
+        return ResidualBlock(first, second, narrow, condition_width, dropout)
+
+    def tower(self, width: int, condition_width: int, dropout: float = 0.0) -> nn.ModuleList:
+        """What stands on one level after its grid was halved."""
+        if not self.count:
+            return nn.ModuleList([PlainBlock(width, condition_width, self.activation, self.norm)])
+        return nn.ModuleList(self.block(width, condition_width, dropout) for _ in range(self.count))
+
+
+class ResidualBlock(nn.Module):
+    """Two steps around a shortcut, with the condition added between them as a bias.
+
+    Arguments:
+        first: to the inner channels.
+        second: back.
+        inner: how many channels these are.
+        condition_width: numbers of a condition; 0 = none.
         dropout: share of the inner channels that is dropped while training, at all places at once: neighbours say much the same.
     """
 
-    def __init__(self, channels: int, condition_width: int, activation: str, norm: str, dropout: float = 0.0):
+    def __init__(self, first: nn.Module, second: nn.Module, inner: int, condition_width: int, dropout: float = 0.0):
         super().__init__()
-        self.first = nn.Sequential(norm_of(channels, norm), named_activation(activation), nn.Conv2d(channels, channels, 3, padding=1))
-        self.second = nn.Sequential(norm_of(channels, norm), named_activation(activation), nn.Conv2d(channels, channels, 3, padding=1))
-        self.bias = nn.Linear(condition_width, channels) if condition_width else None
+        self.first, self.second = first, second
+        self.bias = nn.Linear(condition_width, inner) if condition_width else None
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, h: Tensor, condition: Tensor | None) -> Tensor:
@@ -79,13 +118,6 @@ class PlainBlock(nn.Module):
         return self.activation(normed if self.bias is None else normed + self.bias(condition)[..., None, None])
 
 
-def tower(blocks: int, width: int, condition_width: int, activation: str, norm: str, dropout: float = 0.0) -> nn.ModuleList:
-    """What stands on one level after its grid was halved."""
-    if not blocks:
-        return nn.ModuleList([PlainBlock(width, condition_width, activation, norm)])
-    return nn.ModuleList(ResidualBlock(width, condition_width, activation, norm, dropout) for _ in range(blocks))
-
-
 def repeated(condition: Tensor | None, particles: int) -> Tensor | None:
     """A condition `(1 or S, B, width)` as one axis of rows, `(S B, width)`."""
     return None if condition is None else condition.expand(particles, -1, -1).flatten(0, 1)
@@ -100,17 +132,15 @@ class ConvolutionReader(nn.Module):
         gaps: whether images may have gaps, so that `observed` is an input.
         embedding: brings pixels to about one; keeps their shape.
         channels: width of each level; each level halves the grid.
-        blocks: residual blocks a level; 0 = its convolution alone.
+        style: of what stands on each level.
         hidden: width of the features when the grid is flattened.
         grid: keep the grid as positions.
-        activation: name of the nonlinearity.
-        norm: `group` or `none`.
         dropout: share of features that is dropped while training.
     """
 
     def __init__(
-        self, event: Sequence[int], condition_width: int, gaps: bool, embedding: nn.Module, channels: Sequence[int], blocks: int,
-        hidden: int, grid: bool, activation: str, norm: str, dropout: float = 0.0,
+        self, event: Sequence[int], condition_width: int, gaps: bool, embedding: nn.Module, channels: Sequence[int],
+        style: BlockStyle, hidden: int, grid: bool, dropout: float = 0.0,
     ):
         super().__init__()
         height, breadth, colours = event
@@ -119,11 +149,11 @@ class ConvolutionReader(nn.Module):
         self.downs, self.towers = nn.ModuleList(), nn.ModuleList()
         for width in channels:
             self.downs.append(_halving(size, width, (height, breadth)))
-            self.towers.append(tower(blocks, width, condition_width, activation, norm))
+            self.towers.append(style.tower(width, condition_width))
             height, breadth, size = _halved(height), _halved(breadth), width
-        self.last = nn.Sequential(norm_of(size, norm), named_activation(activation)) if blocks else nn.Identity()
+        self.last = nn.Sequential(norm_of(size, style.norm), named_activation(style.activation)) if style.count else nn.Identity()
         self.flat = nn.Identity() if grid else nn.Sequential(
-            nn.Linear(size * height * breadth, hidden), named_activation(activation), nn.Dropout(dropout)
+            nn.Linear(size * height * breadth, hidden), named_activation(style.activation), nn.Dropout(dropout)
         )
         self.width = size if grid else hidden
         self.positions = (height, breadth) if grid else ()
@@ -182,15 +212,13 @@ class ConvolutionWriter(nn.Module):
         event: shape of an image, `(height, width, channels)`.
         condition_width: numbers of a condition; 0 = none.
         channels: width of each level, finest first; each level doubles the grid.
-        blocks: residual blocks a level.
+        style: of what stands on each level.
         hidden: width of the layer between a vector and the coarsest grid.
-        activation: name of the nonlinearity.
-        norm: `group` or `none`.
     """
 
     def __init__(
-        self, width: int, positions: Sequence[int], event: Sequence[int], condition_width: int, channels: Sequence[int], blocks: int,
-        hidden: int, activation: str, norm: str,
+        self, width: int, positions: Sequence[int], event: Sequence[int], condition_width: int, channels: Sequence[int], style: BlockStyle,
+        hidden: int,
     ):
         super().__init__()
         sides = [tuple(event[:2])]
@@ -201,13 +229,14 @@ class ConvolutionWriter(nn.Module):
         self.latent_grid = tuple(positions)
         size = width + condition_width
         self.enter = nn.Linear(size, self.first) if positions else nn.Sequential(
-            nn.Linear(size, hidden), named_activation(activation), nn.Linear(hidden, self.first * prod(self.start))
+            nn.Linear(size, hidden), named_activation(style.activation), nn.Linear(hidden, self.first * prod(self.start))
         )
         self.towers, self.ups = nn.ModuleList(), nn.ModuleList()
         for here, finer in zip(reversed(channels), (*reversed(channels[:-1]), channels[0])):
-            self.towers.append(nn.ModuleList(ResidualBlock(here, condition_width, activation, norm) for _ in range(blocks)))
-            self.ups.append(_doubling(here, finer, activation, norm))
-        self.last = named_activation(activation)
+            self.towers.append(nn.ModuleList(style.block(here, condition_width) for _ in range(style.count)))
+            # Four channels for each one of the finer grid, whose places become two by two, at a quarter of what the finer grid would cost.
+            self.ups.append(style.convolution(here, 4 * finer))
+        self.last = named_activation(style.activation)
         self.width = channels[0]
         self.positions = tuple(event[:2])
 
@@ -230,11 +259,6 @@ class ConvolutionWriter(nn.Module):
         # Where most of the numbers are, they are copied once: to the grid of the pixels and to channels last together. The nonlinearity
         # comes after, so that its gradient lies in memory as what flows back to it does.
         return self.last(to_pixels(h))[:, : self.positions[0], : self.positions[1]].unflatten(0, rows)
-
-
-def _doubling(size: int, width: int, activation: str, norm: str) -> nn.Sequential:
-    """Four channels for each one of the finer grid, whose places become two by two, at a quarter of what the finer grid would cost."""
-    return nn.Sequential(norm_of(size, norm), named_activation(activation), nn.Conv2d(size, 4 * width, 3, padding=1))
 
 
 def to_pixels(h: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.parts.networks.activation import activation as named_activation
-from vaekit.parts.networks.convolution import norm_of, repeated, tower
+from vaekit.parts.networks.convolution import BlockStyle, norm_of, repeated
 from vaekit.parts.networks.embed import with_gaps
 from vaekit.parts.networks.mlp import MLP
 
@@ -106,9 +106,9 @@ def vector_pyramid(
 class _Ready(nn.Module):
     """Normed features, channels last outside."""
 
-    def __init__(self, width: int, activation: str, norm: str):
+    def __init__(self, width: int, style: BlockStyle):
         super().__init__()
-        self.layers = nn.Sequential(norm_of(width, norm), named_activation(activation))
+        self.layers = nn.Sequential(norm_of(width, style.norm), named_activation(style.activation))
         self.width = width
 
     def forward(self, h: Tensor) -> Tensor:
@@ -117,32 +117,36 @@ class _Ready(nn.Module):
 
 
 class _Meet(nn.Module):
-    """A convolution of each way, added."""
+    """A convolution of each way, added; where blocks have bottlenecks, a block looks about in place of the two."""
 
-    def __init__(self, width: int, activation: str, norm: str, alone: bool):
+    def __init__(self, width: int, style: BlockStyle, alone: bool):
         super().__init__()
-        self.seen = _convolution(width, activation, norm)
-        self.given = nn.Identity() if alone else _convolution(width, activation, norm)
-        self.last = named_activation(activation)
+        plain = style.bottleneck == 1
+        side = 3 if plain else 1
+        self.seen = style.convolution(width, width, side)
+        self.given = nn.Identity() if alone else style.convolution(width, width, side)
+        self.block = None if plain else style.block(width, 0)
+        self.last = named_activation(style.activation)
         self.width = width
 
     def forward(self, seen: Tensor, h: Tensor | None) -> Tensor:
         """Features `(S, B, height, width, channels)`."""
         found = _on_images(self.seen, seen)
-        return self.last(found if h is None else found + _on_images(self.given, h))
+        found = found if h is None else found + _on_images(self.given, h)
+        return self.last(found if self.block is None else _on_images(self.block, found, None))
 
 
 class _GridBelow(nn.Module):
     """A latent added to the way down, residual blocks, and the step to the next level's grid."""
 
     def __init__(
-        self, latent: int, width: int, grid: tuple[int, int], finer: tuple[int, int], condition_width: int, blocks: int, activation: str,
-        norm: str, dropout: float, following: int,
+        self, latent: int, width: int, grid: tuple[int, int], finer: tuple[int, int], condition_width: int, style: BlockStyle,
+        dropout: float, following: int,
     ):
         super().__init__()
         self.enter = nn.Linear(latent, width)
         self.place = nn.Parameter(torch.zeros(*grid, width))
-        self.blocks = tower(blocks, width, condition_width, activation, norm, dropout)
+        self.blocks = style.tower(width, condition_width, dropout)
         self.leave = nn.Identity() if finer == grid else nn.Linear(width, following)
         self.grid, self.finer, self.width = grid, finer, following
 
@@ -165,7 +169,7 @@ class _GridUp(nn.Module):
 
     def __init__(
         self, size: int, gaps: bool, embedding: nn.Module, channels: Sequence[int], shares: Sequence[int], condition_width: int,
-        blocks: int, activation: str, norm: str, dropout: float,
+        style: BlockStyle, dropout: float,
     ):
         super().__init__()
         self.gaps, self.embedding, self.shares = gaps, embedding, tuple(shares)
@@ -175,7 +179,7 @@ class _GridUp(nn.Module):
             nn.Conv2d(coarse, fine, kernel, 2, kernel // 2) for kernel, (coarse, fine) in zip((5, *[3] * len(channels)), pairwise(sizes))
         )
         self.towers = nn.ModuleList(
-            nn.ModuleList(tower(blocks, width, condition_width, activation, norm, dropout) for _ in range(max(share, 1)))
+            nn.ModuleList(style.tower(width, condition_width, dropout) for _ in range(max(share, 1)))
             for width, share in zip(channels, shares)
         )
 
@@ -198,7 +202,7 @@ class _GridUp(nn.Module):
 
 def grid_pyramid(
     event: Sequence[int], levels: int, latent: int, condition_width: int, gaps: bool, embedding: nn.Module, channels: Sequence[int],
-    blocks: int, activation: str, norm: str, dropout: float = 0.0,
+    style: BlockStyle, dropout: float = 0.0,
 ) -> Pyramid:
     """Residual convolutions, with the levels spread over the grids, the coarsest first.
 
@@ -210,9 +214,7 @@ def grid_pyramid(
         gaps: whether images may have gaps, so that `observed` is an input.
         embedding: brings pixels to about one; keeps their shape.
         channels: width of each grid, finest first; each halves the grid, upwards where it is odd.
-        blocks: residual blocks a level, of either way.
-        activation: name of the nonlinearity.
-        norm: `group` or `none`.
+        style: of what stands on each level, of either way.
         dropout: share of the channels within a block that is dropped while training.
     """
     sides = [(event[0], event[1])]
@@ -222,24 +224,17 @@ def grid_pyramid(
     # Counted from the coarsest grid; where they do not come out even, the coarser and cheaper ones have one more.
     places = [count - 1 - level * count // levels for level in range(levels)]
     shares = [places.count(place) for place in range(count)]
-    kind = (activation, norm)
-    up = _GridUp(event[2], gaps, embedding, channels, shares, condition_width, blocks, *kind, dropout)
+    up = _GridUp(event[2], gaps, embedding, channels, shares, condition_width, style, dropout)
     below = [
-        _GridBelow(
-            latent, channels[here], sides[here + 1], sides[then + 1], condition_width, blocks, *kind, dropout, channels[then]
-        )
+        _GridBelow(latent, channels[here], sides[here + 1], sides[then + 1], condition_width, style, dropout, channels[then])
         for here, then in zip(places, (*places[1:], places[-1]))
     ]
-    ready = [_Ready(channels[place], *kind) for place in places[1:]]
-    meet = [_Meet(channels[place], *kind, alone=not level) for level, place in enumerate(places)]
+    ready = [_Ready(channels[place], style) for place in places[1:]]
+    meet = [_Meet(channels[place], style, alone=not level) for level, place in enumerate(places)]
     grids = [sides[place + 1] for place in places]
     return Pyramid(up, ready, meet, below, grids, grids[-1], channels[places[-1]])
 
 
-def _convolution(width: int, activation: str, norm: str) -> nn.Sequential:
-    return nn.Sequential(norm_of(width, norm), named_activation(activation), nn.Conv2d(width, width, 3, padding=1))
-
-
-def _on_images(layers: nn.Module, h: Tensor) -> Tensor:
+def _on_images(layers: nn.Module, h: Tensor, *given: Tensor | None) -> Tensor:
     """Layers for images, channels first, on features with channels last."""
-    return layers(h.flatten(0, 1).movedim(-1, 1)).movedim(1, -1).unflatten(0, h.shape[:2])
+    return layers(h.flatten(0, 1).movedim(-1, 1), *given).movedim(1, -1).unflatten(0, h.shape[:2])
