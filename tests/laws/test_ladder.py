@@ -43,7 +43,7 @@ def test_one_level_is_a_plain_vae_of_the_same_networks(name, condition):
     system, feed = made(name, "ladder_vae", condition, levels=1)
     one, batch = system.model.eval(), held_out(feed)
     level = one.levels[0]
-    posterior = Neural(Read(one.reader, level.change.network), level.change.family, level.change.head)
+    posterior = Neural(Read(one.reader, level.posterior.change.network), level.posterior.change.family, level.posterior.change.head)
     likelihood = Neural(Written(level.below, one.likelihood.network), one.likelihood.family, one.likelihood.head)
     plain = VAE(posterior, level.prior, likelihood)
     noise = RowNoise(batch.x)
@@ -73,8 +73,8 @@ def test_the_importance_estimate_is_the_integral_over_all_levels():
 def test_a_posterior_that_changes_nothing_is_its_prior():
     model, batch = ladder(levels=3), Batch(x_of())
     for level in model.levels:
-        nn.init.zeros_(level.change.head.weight)
-        nn.init.zeros_(level.change.head.bias)
+        nn.init.zeros_(level.posterior.change.head.weight)
+        nn.init.zeros_(level.posterior.change.head.bias)
     trace = model(batch, from_posterior(4))
     for site in trace.sites.values():
         assert site.kl().abs().max() < 1e-6 and site.log_ratio().abs().max() < 1e-5
@@ -87,7 +87,7 @@ def test_the_rate_is_that_of_the_change_alone():
     trace = model(batch, from_posterior(5))
     seen = model.reader(*batch.evidence)
     h = model.levels[0].below(None, trace.sites["level1"].z, None)
-    change = model.levels[1].change(seen[1], h)
+    change = model.levels[1].posterior.change(seen[1], h)
     wanted = (0.5 * (change.variance + change.mean.square() - 1) - change.stddev.log()).sum(-1)
     torch.testing.assert_close(trace.sites["level2"].kl(), wanted, rtol=1e-4, atol=1e-5)
 
@@ -131,7 +131,7 @@ def test_the_way_up_is_walked_once_whatever_the_particles(particles):
     system, feed = made("convolved", "ladder_vae")
     seen: list[int] = []
     for part in system.model.levels:
-        part.change.network.seen.register_forward_hook(lambda m, given, out: seen.append(out.shape[0]))
+        part.posterior.change.network.seen.register_forward_hook(lambda m, given, out: seen.append(out.shape[0]))
     system.model(held_out(feed), from_posterior(particles)).elbo()
     assert seen == [32] * len(system.model.levels)
 

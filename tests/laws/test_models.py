@@ -22,7 +22,7 @@ from vaekit.core.trace import LatentModel
 from vaekit.models import VAE, ClassifiedVAE, LabelledVAE, Ladder, Level, StackedVAE
 from vaekit.parts.likelihoods import LIKELIHOODS
 from vaekit.parts.networks import MLP, Late, Scaled, VectorReader, VectorWriter, vector_pyramid
-from vaekit.parts.posteriors import Classes, DrawnNormal, Normal
+from vaekit.parts.posteriors import Classes, Displaced, DrawnNormal, Normal
 from vaekit.parts.priors import ClassPrior, Standard, conditional_normal
 
 COLUMNS, LATENT, WIDTH = 4, 2, 3
@@ -77,7 +77,7 @@ def ladder(condition_width: int = 0, gaps: bool = False, levels: int = 2, latent
     reader = VectorReader((columns,), condition_width, gaps, Scaled(torch.zeros(1), torch.ones(1)), layers)
     built = vector_pyramid(reader, levels, latent, condition_width, layers, layers, "silu")
     priors = [Standard(latent), *(Neural(ready, Normal(latent)) for ready in built.ready)]
-    steps = [Level(p, Neural(meet, Normal(latent)), below) for p, meet, below in zip(priors, built.meet, built.below)]
+    steps = [Level(p, Displaced(Neural(meet, Normal(latent))), below) for p, meet, below in zip(priors, built.meet, built.below)]
     writer = VectorWriter(built.width, (), condition_width, partial(MLP, hidden=()))
     return Ladder(built.up, steps, Neural(writer, LIKELIHOODS["normal"]((columns,), scale=0.5)))
 

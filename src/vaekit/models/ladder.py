@@ -1,18 +1,17 @@
 r"""Latents above one another, each drawn from what those above it have decided.
 
     p(z) = p(z_1) prod_{l>1} N(z_l; m_l, s_l^2),   (m_l, s_l) of z_1 ... z_{l-1} and c       x ~ p(x|z_1 ... z_L, c)
-    q(z_l | x, z_<l) = N(m_l + s_l d_l, (s_l t_l)^2),   (d_l, t_l) of x, z_1 ... z_{l-1} and c
+    q(z_l | x, z_<l) of x, z_1 ... z_{l-1}, c and p(z_l | z_<l)
 
-The first is the top. The posterior says how far it is from the prior, in the prior's own units: where x adds nothing, d = 0, t = 1, and the
-rate is zero wherever the prior lies; a prior that moves takes its posterior along.
-(Sonderby et al. 2016, arXiv:1602.02282; Kingma et al. 2016, arXiv:1606.04934; residual form: Vahdat, Kautz 2020, arXiv:2007.03898)
+The first is the top. A posterior that is told its prior can say how far it is from there, so that a prior that moves takes its posterior
+along.
+(Sonderby et al. 2016, arXiv:1602.02282; Kingma et al. 2016, arXiv:1606.04934; Vahdat, Kautz 2020, arXiv:2007.03898)
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution
 
 from vaekit.core.batch import Batch, lead
 from vaekit.core.choose import Choice, Chooser, from_prior
@@ -27,29 +26,22 @@ class Level(nn.Module):
 
     Arguments:
         prior: p(z_l | z_<l) as a normal, given features of the way down, which the top has none of.
-        change: N(d, t^2), given features of the row and those of the way down.
+        posterior: q(z_l | x, z_<l), given the prior, features of the row and those of the way down.
         below: from features of the way down, the latent and the condition to the features of the next level.
     """
 
-    def __init__(self, prior: Conditional, change: Conditional, below: nn.Module):
+    def __init__(self, prior: Conditional, posterior: nn.Module, below: nn.Module):
         super().__init__()
-        self.prior, self.change, self.below = prior, change, below
+        self.prior, self.posterior, self.below = prior, posterior, below
 
     def forward(
         self, name: str, h: Tensor | None, seen: Tensor | None, condition: Tensor | None, choose: Chooser, rows: int
     ) -> tuple[Tensor, Site, Choice]:
         """Features for the next level, `(S, B, *positions, width)`, and what was decided."""
         prior = self.prior(h)
-        posterior = None if seen is None else _from(prior, self.change(seen, h))
+        posterior = None if seen is None else self.posterior(prior, seen, h)
         choice = choose(name, prior, posterior, (1 if h is None else h.shape[0], rows))
         return self.below(h, choice.z, condition), Site(choice.z, prior, posterior, posterior), choice
-
-
-def _from(prior: Any, change: Any) -> Distribution:
-    """N(m + s d, (s t)^2) of a prior N(m, s^2) and a change N(d, t^2)."""
-    p, d = prior.base_dist, change.base_dist
-    moved = Normal(p.loc + p.scale * d.loc, p.scale * d.scale, validate_args=False)
-    return Independent(moved, change.reinterpreted_batch_ndims, validate_args=False)
 
 
 class Ladder(LatentModel):
@@ -61,7 +53,7 @@ class Ladder(LatentModel):
         likelihood: p(x|z, c), given the features that the latents have left on the way down, and the condition.
     """
 
-    encoder = ("reader", "change")
+    encoder = ("reader", "posterior")
 
     def __init__(self, reader: nn.Module, levels: Sequence[Level], likelihood: Conditional):
         super().__init__()

@@ -19,7 +19,7 @@ from vaekit.core.trace import Site
 from vaekit.parts.posteriors.normal import Normal
 from vaekit.parts.posteriors.normalised import NormalisedMean, normal_posterior
 
-__all__ = ["Residual", "distances", "normal_change", "residual_posterior"]
+__all__ = ["Displaced", "Residual", "distances", "normal_change", "residual_posterior"]
 
 
 def distances(site: Site) -> Tensor:
@@ -27,26 +27,42 @@ def distances(site: Site) -> Tensor:
     return (site.posterior.mean - site.prior.mean) / site.prior.stddev  # type: ignore[union-attr]
 
 
-class Residual(Conditional):
-    """N(n + t d, (t s)^2): a posterior that says how far it is from a normal prior N(n, t^2), in the prior's own units.
+class Displaced(nn.Module):
+    """N(n + t d, (t s)^2) of a prior N(n, t^2) that is handed in: how far it is from there, in the prior's own units.
 
     Arguments:
-        change: N(d, s^2), given `(x, observed, condition)`.
-        prior: N(n, t^2), given the condition; borrowed.
+        change: N(d, s^2), of whatever it is given.
 
     Source: Vahdat, Kautz 2020, arXiv:2007.03898.
     """
 
+    def __init__(self, change: Conditional):
+        super().__init__()
+        self.change = change
+
+    def forward(self, prior: Any, *given: Tensor | None) -> Distribution:
+        """The posterior, of the change's shape."""
+        change: Any = self.change(*given)
+        p, d = prior.base_dist, change.base_dist
+        moved = _Normal(p.loc + p.scale * d.loc, p.scale * d.scale, validate_args=False)
+        return Independent(moved, change.reinterpreted_batch_ndims, validate_args=False)
+
+
+class Residual(Conditional):
+    """A posterior that says how far it is from a prior of its own.
+
+    Arguments:
+        change: N(d, s^2), given `(x, observed, condition)`.
+        prior: N(n, t^2), given the condition; borrowed.
+    """
+
     def __init__(self, change: Conditional, prior: Conditional):
         super().__init__()
-        self.change, self.prior = change, Borrowed(prior)
+        self.displaced, self.prior = Displaced(change), Borrowed(prior)
 
     def forward(self, *given: Tensor | None) -> Distribution:
         """The posterior, batch shape `(1, B)`, event `(latent,)`."""
-        change: Any = self.change(*given)
-        p, d = self.prior(given[2]).base_dist, change.base_dist
-        moved = _Normal(p.loc + p.scale * d.loc, p.scale * d.scale, validate_args=False)
-        return Independent(moved, change.reinterpreted_batch_ndims, validate_args=False)
+        return self.displaced(self.prior(given[2]), *given)
 
 
 def normal_change(
