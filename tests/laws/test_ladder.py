@@ -1,5 +1,7 @@
 """Laws of hierarchies: what several levels add, and that one level adds nothing."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from systems import held_out, made
@@ -13,6 +15,7 @@ from vaekit.core.noise import RowNoise
 from vaekit.models import VAE
 from vaekit.parts.networks import BlockStyle, Scaled, grid_pyramid
 from vaekit.parts.objectives import KL
+from vaekit.training import Settings, fit
 
 
 class Read(nn.Module):
@@ -134,6 +137,20 @@ def test_the_way_up_is_walked_once_whatever_the_particles(particles):
         part.posterior.change.network.seen.register_forward_hook(lambda m, given, out: seen.append(out.shape[0]))
     system.model(held_out(feed), from_posterior(particles)).elbo()
     assert seen == [32] * len(system.model.levels)
+
+
+def test_a_ladder_of_bottlenecks_learns_and_hears_its_condition():
+    system, feed = made("convolved", "ladder_vae", condition=True, levels=2, channels=(8, 16), bottleneck=0.5, dropout=0.1)
+    history = fit(system, feed, Settings(epochs=6, batch=32, rate=5e-3, validations=2, average=0, compile=False, precision="32"))
+    first, last = (measured.held_out["elbo"] for measured in (history.validations[0], history.validations[-1]))
+    assert last < first
+    model, batch = system.model.eval(), held_out(feed)
+    with torch.no_grad():
+        told, otherwise = (model(replace(batch, condition=c), from_posterior(1, RowNoise(batch.x))).elbo() for c in
+                           (batch.condition, batch.condition.flip(0)))
+    assert bool((told != otherwise).any())
+    narrow = [m for name, m in model.named_modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3) and m.stride == (1, 1)]
+    assert {m.in_channels for m in narrow} >= {4, 8} and all(m.out_channels in (4, 8, 32, 64) for m in narrow)
 
 
 def test_each_level_has_a_reading_of_its_own():

@@ -33,7 +33,7 @@ class Architecture:
         channels: widths of a convolution's levels, finest first; empty = 16, 32, 64.
         blocks: residual blocks a level of a convolution.
         norm: `group` or `none`, of a convolution.
-        bottleneck: share of a level's channels that a residual block's wider convolutions have, in (0, 1]; a quarter is usual, for wide
+        bottleneck: share of a level's channels that a residual block's convolutions of 3 x 3 have, in (0, 1]; a quarter is usual, for wide
             levels on little time.
     """
 
@@ -66,13 +66,14 @@ class Architecture:
         if made.network in ("mlp", "residual") and made.convolves:
             named = next(name for name in _CONVOLVING if name in given)
             raise InputError(f"{named}={given[named]!r} is of a convolution, but network={made.network!r}: drop one of the two")
+        if made.bottleneck < 1 and not made.blocks:
+            raise InputError(f"bottleneck={made.bottleneck:g} is of residual blocks, but blocks=0 leaves them out: drop one of the two")
         return made
 
     @property
     def convolves(self) -> bool:
         """Whether a size was named that a convolution alone has."""
-        plain = Architecture()
-        return any(getattr(self, name) != getattr(plain, name) for name in _CONVOLVING)
+        return any(getattr(self, name) != getattr(Architecture, name) for name in _CONVOLVING)
 
     @property
     def levels(self) -> tuple[int, ...]:

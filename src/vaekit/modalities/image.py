@@ -132,9 +132,7 @@ class Image(ArrayModality):
         if a.network == "convolution" or grid:
             # One mean a channel: a convolution treats all places alike.
             scaled = self._embedding(mean.reshape(self.event).mean(dim=(0, 1)), deviation)
-            return ConvolutionReader(
-                self.event, self.condition_width, self.gaps, scaled, a.levels, a.style, _flat(a), grid, a.dropout
-            )
+            return ConvolutionReader(self.event, self.condition_width, self.gaps, scaled, a.levels, a.style, _flat(a), grid, a.dropout)
         return VectorReader(self.event, self.condition_width, self.gaps, self._embedding(mean, deviation), a.layers())
 
     def _embedding(self, mean: torch.Tensor, deviation: torch.Tensor) -> nn.Module:

@@ -117,7 +117,8 @@ class Vector(ArrayModality):
             InputError: where a convolution was.
         """
         if architecture.network == "convolution" or architecture.convolves:
-            raise InputError("network='convolution', with its channels, blocks and norm, needs images; use 'mlp' or 'residual' for a table")
+            sizes = "its channels, blocks, norm and bottleneck"
+            raise InputError(f"network='convolution', with {sizes}, needs images; use 'mlp' or 'residual' for a table")
         return super().resolved(architecture)
 
     def pyramid(self, levels: int, latent: int, **arguments: Any) -> Pyramid:

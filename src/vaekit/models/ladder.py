@@ -1,7 +1,7 @@
 r"""Latents above one another, each drawn from what those above it have decided.
 
     p(z) = p(z_1) prod_{l>1} N(z_l; m_l, s_l^2),   (m_l, s_l) of z_1 ... z_{l-1} and c       x ~ p(x|z_1 ... z_L, c)
-    q(z_l | x, z_<l) of x, z_1 ... z_{l-1}, c and p(z_l | z_<l)
+    q(z_l | x, z_<l)   of x, z_1 ... z_{l-1} and c, and of p(z_l | z_<l) itself
 
 The first is the top. A posterior that is told its prior can say how far it is from there, so that a prior that moves takes its posterior
 along.
@@ -25,7 +25,7 @@ class Level(nn.Module):
     """One latent and the networks around it.
 
     Arguments:
-        prior: p(z_l | z_<l) as a normal, given features of the way down, which the top has none of.
+        prior: p(z_l | z_<l), given features of the way down, which the top has none of.
         posterior: q(z_l | x, z_<l), given the prior, features of the row and those of the way down.
         below: from features of the way down, the latent and the condition to the features of the next level.
     """

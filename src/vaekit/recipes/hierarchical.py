@@ -44,8 +44,8 @@ def ladder_vae(
     built: Any = modality.pyramid(levels, latent, **network)
     families = [Normal(latent, grid) for grid in built.grids]
     priors = [Standard(latent, built.grids[0]), *map(Neural, built.ready, families[1:])]
-    ends = enumerate(zip(built.meet, built.grids), 1)
-    found = (Displaced(normal_change(meet, latent, mean_spread, f"level{i}", grid)) for i, (meet, grid) in ends)
-    steps = map(Level, priors, found, built.below)
+    levelled = enumerate(zip(built.meet, built.grids), 1)
+    changes = (normal_change(meet, latent, mean_spread, f"level{i}", grid) for i, (meet, grid) in levelled)
+    steps = map(Level, priors, map(Displaced, changes), built.below)
     writer = modality.writer(built.width, built.positions, likelihood, **network)
     return System(Ladder(built.up, list(steps), writer), [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)

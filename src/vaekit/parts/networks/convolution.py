@@ -1,8 +1,8 @@
 r"""Residual convolutions for images: a tower down to a small grid, and one up from it.
 
-    h' = h + conv(a(norm(conv(a(norm(h))))))
-
-(He et al. 2016, arXiv:1603.05027; bottlenecks: the same, arXiv:1512.03385; GroupNorm: Wu, He 2018, arXiv:1803.08494; the way up is a
+    block        h' = h + C(C(h)),               C(h) = conv(a(norm(h)))
+    bottleneck   h' = h + P_out(C(C(P_in(h)))),  P the same of one pixel, to few channels and back
+(He et al. 2016, arXiv:1603.05027; bottlenecks: Child 2021, arXiv:2011.10650; GroupNorm: Wu, He 2018, arXiv:1803.08494; the way up is a
 sub-pixel convolution: Shi et al. 2016, arXiv:1609.05158)
 
 No BatchNorm: it ties the rows of a batch together, so that a score would depend on its neighbours. Channels are last outside, first
@@ -33,6 +33,10 @@ def norm_of(channels: int, norm: str) -> nn.Module:
     return nn.GroupNorm(groups, channels)
 
 
+# Fewer channels than these a normed pixel would not survive.
+_NARROWEST = 4
+
+
 @dataclass(frozen=True)
 class BlockStyle:
     """What stands on each level of a convolution.
@@ -42,7 +46,7 @@ class BlockStyle:
         activation: name of the nonlinearity.
         norm: `group` or `none`.
         bottleneck: share of a level's channels that a block's convolutions of 3 x 3 have, in (0, 1]; below 1, one of a single pixel leads
-            there and one leads back (He et al. 2016): for a quarter of the channels, a tenth of the work.
+            there and one leads back: for a quarter of the channels, a tenth of the work.
     """
 
     count: int = 1
@@ -50,17 +54,16 @@ class BlockStyle:
     norm: str = "group"
     bottleneck: float = 1.0
 
-    def convolution(self, channels: int, width: int, side: int = 3) -> nn.Sequential:
-        """A norm, a nonlinearity, and a convolution that keeps the grid."""
-        return nn.Sequential(
-            norm_of(channels, self.norm), named_activation(self.activation), nn.Conv2d(channels, width, side, padding=side // 2)
-        )
+    def convolution(self, before: int, after: int, side: int = 3) -> nn.Sequential:
+        """A norm, a nonlinearity, and a convolution of so many pixels a side that keeps the grid."""
+        convolution = nn.Conv2d(before, after, side, padding=side // 2)
+        return nn.Sequential(norm_of(before, self.norm), named_activation(self.activation), convolution)
 
     def block(self, width: int, condition_width: int, dropout: float = 0.0) -> nn.Module:
         """One residual block."""
         if self.bottleneck == 1:
             return ResidualBlock(self.convolution(width, width), self.convolution(width, width), width, condition_width, dropout)
-        narrow = max(round(self.bottleneck * width), 1)
+        narrow = max(round(self.bottleneck * width), min(width, _NARROWEST))
         first = nn.Sequential(self.convolution(width, narrow, 1), self.convolution(narrow, narrow))
         second = nn.Sequential(self.convolution(narrow, narrow), self.convolution(narrow, width, 1))
         return ResidualBlock(first, second, narrow, condition_width, dropout)

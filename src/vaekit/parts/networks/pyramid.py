@@ -2,7 +2,7 @@ r"""The networks of a hierarchy of latents: a way up that reads a row once, and 
 
     up      d_{l-1} = f_l(d_l),   d_L the top's                  (deterministic, of the row alone)
     ready   what p(z_l | z_>l) is read from:  r_l(h_l)
-    meet    what q(z_l | x, z_>l) is read from:  a(A d_l + B h_l)
+    meet    what q(z_l | x, z_>l) is read from:  a(A d_l + B h_l);  with bottlenecks a(f(A d_l + B h_l)), A and B of one pixel
     below   h_{l-1} = g_l(h_l + W z_l)                           (the shortcut past the latent is deterministic; h_L is nothing)
 
 (Sonderby et al. 2016, arXiv:1602.02282; Kingma et al. 2016, arXiv:1606.04934; Vahdat, Kautz 2020, arXiv:2007.03898; Child 2021,
@@ -117,15 +117,15 @@ class _Ready(nn.Module):
 
 
 class _Meet(nn.Module):
-    """A convolution of each way, added; where blocks have bottlenecks, a block looks about in place of the two."""
+    """A convolution of each way, added; with bottlenecks both are of one pixel, and a block after the sum sees the neighbours."""
 
-    def __init__(self, width: int, style: BlockStyle, alone: bool):
+    def __init__(self, width: int, style: BlockStyle, dropout: float, alone: bool):
         super().__init__()
         plain = style.bottleneck == 1
         side = 3 if plain else 1
         self.seen = style.convolution(width, width, side)
         self.given = nn.Identity() if alone else style.convolution(width, width, side)
-        self.block = None if plain else style.block(width, 0)
+        self.block = None if plain else style.block(width, 0, dropout)
         self.last = named_activation(style.activation)
         self.width = width
 
@@ -230,7 +230,7 @@ def grid_pyramid(
         for here, then in zip(places, (*places[1:], places[-1]))
     ]
     ready = [_Ready(channels[place], style) for place in places[1:]]
-    meet = [_Meet(channels[place], style, alone=not level) for level, place in enumerate(places)]
+    meet = [_Meet(channels[place], style, dropout, alone=not level) for level, place in enumerate(places)]
     grids = [sides[place + 1] for place in places]
     return Pyramid(up, ready, meet, below, grids, grids[-1], channels[places[-1]])
 

@@ -31,7 +31,7 @@ class Displaced(nn.Module):
     """N(n + t d, (t s)^2) of a prior N(n, t^2) that is handed in: how far it is from there, in the prior's own units.
 
     Arguments:
-        change: N(d, s^2), of whatever it is given.
+        change: N(d, s^2), of whatever it is given, a diagonal normal.
 
     Source: Vahdat, Kautz 2020, arXiv:2007.03898.
     """
@@ -41,7 +41,7 @@ class Displaced(nn.Module):
         self.change = change
 
     def forward(self, prior: Any, *given: Tensor | None) -> Distribution:
-        """The posterior, of the change's shape."""
+        """The posterior, of the change's shape; the prior is a diagonal normal too."""
         change: Any = self.change(*given)
         p, d = prior.base_dist, change.base_dist
         moved = _Normal(p.loc + p.scale * d.loc, p.scale * d.scale, validate_args=False)
@@ -49,11 +49,13 @@ class Displaced(nn.Module):
 
 
 class Residual(Conditional):
-    """A posterior that says how far it is from a prior of its own.
+    """N(n + t d, (t s)^2) where evidence alone is handed in: the prior N(n, t^2) is asked for.
 
     Arguments:
         change: N(d, s^2), given `(x, observed, condition)`.
         prior: N(n, t^2), given the condition; borrowed.
+
+    Source: Vahdat, Kautz 2020, arXiv:2007.03898.
     """
 
     def __init__(self, change: Conditional, prior: Conditional):
