@@ -150,6 +150,12 @@ def train(
         return fit(system, feed, settings, folder, resume, [Watching(progress)])
 
 
+def _best(history: History) -> float:
+    """The lowest -ELBO of the last stage that measured it, whose weights are kept."""
+    measured = [v for v in history.validations if "elbo" in v.held_out]
+    return min(v.held_out["elbo"] for v in measured if v.stage == measured[-1].stage)
+
+
 def explained(
     options: argparse.Namespace, record: Record, system: System, rows: Rows, training: Mapping[str, Any], data: str,
     target: float | None = None, values: int = VALUES,
@@ -179,14 +185,15 @@ def explained(
         found = importance_nll(system, test, options.importance, _TEST_SEED, values, progress=lambda what, done, total: reach(done))
     evaluated = time.monotonic() - began
     last = history.validations[-1]
+    epochs = [max(v.epoch for v in history.validations if v.stage == stage) for stage in range(last.stage + 1)]
     machine = ", ".join(f"{name} {value}" for name, value in history.machine.items())
     how = (
-        f"{system.recipe}, {data}, {len(rows.train['x']):,} training images, {last.epoch:.0f} epochs "
+        f"{system.recipe}, {data}, {len(rows.train['x']):,} training images, {' + '.join(f'{e:.0f}' for e in epochs)} epochs "
         f"in {settings.minutes:g} min of training ({torch.get_num_threads()} threads, {machine}); "
         f"{options.importance:,} importance samples; {json.dumps({**system.arguments, **training})}"
     )
     whole = found.rows == every and options.importance >= IMPORTANCE
-    n, seed, best = found.rows, options.seed, min(v.held_out["elbo"] for v in history.validations if "elbo" in v.held_out)
+    n, seed, best = found.rows, options.seed, _best(history)
     record.add(
         figure("test NLL", found.nll, "nats", n, how, seed, at_most=target if whole else None),
         figure("standard error, test images", found.sampling_error, "nats", n, "of the NLL, from which images were held out", seed),

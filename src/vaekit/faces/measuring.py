@@ -139,13 +139,12 @@ def tried(fitted: Trained) -> Tried:
     if has_density(system) and parts & set(system.model.encoder):
         taken["encoder_steps"] = fitted.data.get("settings", {}).get("encoder_steps", 0)
     last = [v.held_out.get(system.stages[-1].watch, float("nan")) for v in seen if v.stage == seen[-1].stage]
-    epochs, minutes = (seen[-1].epoch if seen else 0.0), fitted.data.get("settings", {}).get("minutes")
-    steps = seen[-1].step if seen else 0
+    epochs, steps, minutes = _epochs(seen), _steps(seen), fitted.data.get("settings", {}).get("minutes")
     # Twice as long, and long enough to be judged.
     times = max(2.0, 2000 / max(steps, 1))
     longer = f"minutes={times * minutes:.2g}" if minutes else f"epochs={ceil(times * epochs)}"
     fewest = 2 if "latent" in options and options["latent"].declared is Several else 1
-    # A prior that is fitted in a stage of its own was another one while free bits counted, whose KL falls apart.
+    # A prior that waits for a stage of its own is another one before, whose KL falls apart: free bits are told a coordinate.
     together = coordinates_together(system) if len(system.stages) == 1 else 1
     return Tried(taken, epochs, steps, longer, fewest, len(last) > 1 and last[-1] <= min(last), together)
 
@@ -186,6 +185,11 @@ def _settings(fitted: Trained) -> Settings:
 def _epochs(seen: Sequence[Validation]) -> float:
     """Passes over the rows, of all stages together."""
     return sum(max(v.epoch for v in seen if v.stage == stage) for stage in {v.stage for v in seen})
+
+
+def _steps(seen: Sequence[Validation]) -> int:
+    """Steps of all stages together."""
+    return sum(max(v.step for v in seen if v.stage == stage) for stage in {v.stage for v in seen})
 
 
 def _arguments(system: System) -> dict[str, Any]:
