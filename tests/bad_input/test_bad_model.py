@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 import vaekit
 
@@ -151,6 +152,18 @@ def test_a_system_of_a_newer_format(vae, here):
     system = here / "images" / "system.json"
     system.write_text(json.dumps({**json.loads(system.read_text()), "format": 99}))
     vae.refused("generate", "images", "--out", "o.npy", names=("system.json", "format 99", "upgrade vaekit"))
+
+
+def test_a_system_of_an_older_format_is_read_where_its_weights_have_their_names(vae, here):
+    weights, system = here / "images" / "weights.safetensors", here / "images" / "system.json"
+    facts = {**json.loads(system.read_text()), "format": 1}
+    system.write_text(json.dumps(facts))
+    vae.done("generate", "images", "--out", "o.npy")
+    tensors = load_file(weights)
+    save_file({f"then.{name}": values for name, values in tensors.items()}, weights)
+    facts["weights"]["sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+    system.write_text(json.dumps(facts))
+    vae.refused("generate", "images", "--out", "p.npy", names=("weights.safetensors", "older vaekit", "train it again"))
 
 
 @pytest.mark.parametrize("part", ["format", "recipe", "arguments", "handed", "modality", "data", "weights"])

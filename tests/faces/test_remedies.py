@@ -87,6 +87,7 @@ def test_what_is_recommended_can_be_done(models, recipe, data, name):
     ("iwae", {}, "collapsed", "a batch-normalised posterior mean: mean_spread=0.6"),
     ("vamp_vae", {}, "collapsed", "}}, free_bits=0.4"),
     ("vamp_vae", {"free_bits": 0.1}, "collapsed", "mean_spread=0.6"),
+    ("flow_prior_vae", {}, "collapsed", "}}, free_bits=0.1"),
     ("ladder_vae", {"free_bits": 0.1}, "collapsed", "mean_spread=0.6"),
     ("m2", {}, "collapsed", "free bits: free_bits=0.1"),
     ("m2", {"free_bits": 0.1}, "collapsed", "mean_spread=0.6"),

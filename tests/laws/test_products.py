@@ -51,7 +51,7 @@ PRIORS: dict[str, Callable[[Neural], Conditional]] = {
     "vamp": lambda q: priors.Vamp(q, q.network.embed(torch.zeros(1, 1, COLUMNS), None).shape[2:], 3),
     "coupling": lambda q: priors.Flow(LATENT, "coupling", TOLD, 1, (4,)),
     "autoregressive": lambda q: priors.Flow(LATENT, "autoregressive", TOLD, 1, (4,)),
-    "diffusion": lambda q: priors.LatentDiffusion(LATENT, TOLD, 4, 2),
+    "diffusion": lambda q: priors.Waiting(priors.Standard(LATENT), priors.LatentDiffusion(LATENT, TOLD, 4, 2)),
     "uniform": lambda q: priors.Sphere(LATENT),
 }
 # Densities on the sphere are by its area: they have no ratio to those of the plane.

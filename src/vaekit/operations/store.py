@@ -22,7 +22,8 @@ from vaekit.training.archive import checksum, load_tensors, save_tensors
 
 __all__ = ["FORMAT", "load_system", "read_json", "save_system", "write_json"]
 
-FORMAT = 1
+# 2: other names within `ladder_vae`, `flow_prior_vae`, `latent_diffusion`, and `cvae` with `mean_spread`.
+FORMAT = 2
 _SYSTEM, _WEIGHTS = "system.json", "weights.safetensors"
 # Where the networks that a person hands in stand in a model.
 _PLACES = {"reader": "posterior", "writer": "likelihood"}
@@ -113,7 +114,9 @@ def load_system(folder: Path, book: Book, **handed: Any) -> System:
         _same_network(folder, name, network, tensors)
     system = build(book, facts["recipe"], modality, **facts["arguments"], **handed)
     whose = "a network that was handed in" if handed else f"the recipe {facts['recipe']!r}"
-    _same_shapes(weights, system.model.state_dict(), tensors, whose)
+    older = facts["format"] < FORMAT
+    advice = "an older vaekit named its parts otherwise: train it again" if older else "give what the model was trained with"
+    _same_shapes(weights, system.model.state_dict(), tensors, whose, advice)
     system.model.load_state_dict(tensors)
     system.model.eval()
     return system
@@ -157,14 +160,16 @@ def _same_network(folder: Path, name: str, network: torch.nn.Module, tensors: Ma
             )
 
 
-def _same_shapes(file: Path, wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], whose: str) -> None:
+def _same_shapes(
+    file: Path, wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], whose: str, advice: str
+) -> None:
     for name in [*wanted, *found]:
         here, there = (tuple(held[name].shape) if name in held else None for held in (wanted, found))
         if here != there:
             in_file = "is missing" if there is None else f"has shape {there}"
             raise InputError(
                 f"{file}: weight {name!r} {in_file} in the file, but {'is missing' if here is None else f'has shape {here}'} in {whose}: "
-                "give what the model was trained with"
+                f"{advice}"
             )
 
 

@@ -3,19 +3,20 @@ r"""Systems with flows: in the posterior, in the prior, or in a latent space tha
 | recipe | minimises | paper |
 | --- | --- | --- |
 | `flow_vae` | -ELBO, q(z|x) = the law of m + s T(e; h), T affine and autoregressive, or by splines | Kingma et al. 2016, arXiv:1606.04934 |
-| `flow_prior_vae` | -ELBO with p(z) = the law of T(e), T a coupling or autoregressive spline flow | Durkan et al. 2019, arXiv:1906.04032 |
+| `flow_prior_vae` | -ELBO with p(z) = N(0, I); then the law of T(e), T a spline flow that learns | Durkan et al. 2019, arXiv:1906.04032 |
 | `latent_diffusion` | -ELBO; then the squared error of a velocity field in the latent space | Lipman et al. 2023, arXiv:2210.02747 |
 """
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from vaekit.core.conditional import Neural
 from vaekit.core.declared import Count, NonNegative, Part
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective
-from vaekit.core.schedule import NonNegativeWeight
+from vaekit.core.schedule import NonNegativeWeight, schedule
 from vaekit.core.stage import Stage
 from vaekit.core.system import System
 from vaekit.models import VAE
@@ -61,10 +62,12 @@ def flow_vae(
 
 def flow_prior_vae(
     modality: Modality, latent: Count = 16, flow: Order = "coupling", steps: Count = 4, flow_hidden: tuple[Count, ...] = (128,),
-    beta: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0, likelihood: Any = "auto", reader: nn.Module | None = None,
-    writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
+    share: Part = 0.5, beta: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0, likelihood: Any = "auto",
+    reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The VAE with a flow for a prior: -log p(x|z) + beta [log q(z|x) - log p(z|c)], p learned; needs the `flows` extra.
+
+    First it is `vae`, with N(0, I) for a prior, whose rate is exact and takes no time; then the prior learns with the rest.
 
     Arguments:
         modality: fitted to the data.
@@ -72,21 +75,26 @@ def flow_prior_vae(
         flow: `coupling`, quick to draw from, or `autoregressive`, whose draws take up to as many passes as dimensions.
         steps: maps one after another.
         flow_hidden: widths of each map's network.
-        beta: weight of the rate, a number or a schedule.
-        free_bits: nats of the whole latent below which the rate costs nothing more: a flow's does not fall apart into coordinates.
+        share: of the budget in which the prior learns, in (0, 1); the learning rate begins anew there.
+        beta: weight of the rate, a number or a schedule of the time before; afterwards it stays where that ended.
+        free_bits: nats a coordinate below which the rate costs nothing more; once the prior learns, of all coordinates together, since the
+            rate under a flow does not fall apart into them.
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder.
         writer: a person's own decoder.
-        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not. A prior
-            that learns can widen with its posteriors, so that the rate has no floor here, as it has in `vae`.
+        mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not. Until the
+            prior learns, the rate has the floor that it has in `vae`; then it has none, since the prior can widen with its posteriors.
         network: sizes of the networks.
 
     Source: Durkan et al. 2019, arXiv:1906.04032; a flow as the prior: Chen et al. 2017, arXiv:1611.02731.
     """
-    prior = priors.Flow(latent, flow, modality.condition_width, steps, flow_hidden)
+    prior = priors.Waiting(priors.Standard(latent), priors.Flow(latent, flow, modality.condition_width, steps, flow_hidden))
     posterior = posteriors.normal_posterior(modality.reader(own=reader, **network), latent, mean_spread)
     model = VAE(posterior, prior, modality.writer(latent, likelihood=likelihood, own=writer, **network))
-    return System(model, [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)
+    settled = float(schedule(beta)(torch.ones(())))
+    first = Stage(Objective(Reconstruction(), KL(beta, free_bits)), ("posterior", "likelihood"), 1 - share)
+    joint = Stage(Objective(Reconstruction(), KL(settled, latent * free_bits)), share=share)
+    return System(model, [first, joint], modality)
 
 
 def latent_diffusion(
@@ -113,7 +121,8 @@ def latent_diffusion(
     Source: Lipman et al. 2023, arXiv:2210.02747; in a latent space: Rombach et al. 2022, arXiv:2112.10752.
     """
     posterior = posteriors.normal_posterior(modality.reader(own=reader, **network), latent, mean_spread)
-    prior = priors.LatentDiffusion(latent, modality.condition_width, width, steps)
+    carried = priors.LatentDiffusion(latent, modality.condition_width, width, steps)
+    prior = priors.Waiting(priors.Standard(latent), carried)
     model = VAE(posterior, prior, modality.writer(latent, likelihood=likelihood, own=writer, **network))
     first = Stage(Objective(Reconstruction(), KL(beta, free_bits)), ("posterior", "likelihood"), 1 - share)
-    return System(model, [first, Stage(Objective(FlowMatching(prior)), ("prior",), share, "matching")], modality)
+    return System(model, [first, Stage(Objective(FlowMatching(carried)), ("prior",), share, "matching")], modality)

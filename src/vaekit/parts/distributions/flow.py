@@ -10,11 +10,14 @@ identity.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
+from math import log
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Transform
 
 from vaekit.core.errors import InputError
 
@@ -22,6 +25,8 @@ __all__ = ["Backwards", "Steps", "affine_flow", "coupling_spline_flow", "spline_
 
 # Numbers of a spline of 8 bins: widths, heights, and the slopes between them.
 _SPLINE = (8, 8, 7)
+# It reaches from -5 to 5, and no slope of a knot is below this or above its inverse.
+_BOUND, _FLATTEST = 5.0, 1e-3
 _CLOSE = 1e-6
 # Values by row and network that are inverted at a time, where no gradient is kept.
 _ROWS = 1 << 16
@@ -38,6 +43,36 @@ def _zuko() -> ModuleType:
     except ImportError as error:
         raise InputError("this needs the `flows` extra: pip install 'vaekit[flows]'") from error
     return zuko
+
+
+@cache
+def _spline() -> type:
+    """The library's rational-quadratic spline, with its knots placed by a matrix product.
+
+    The library sums widths up with `cumsum`. Compiled for a processor by torch 2.13, the gradient of a running sum after a softmax is off
+    by half of its size, and nothing says so; that of a product is right.
+    """
+    spline = _zuko().transforms.MonotonicRQSTransform
+
+    class Spline(spline):  # type: ignore[misc, valid-type]
+        def __init__(self, widths: Tensor, heights: Tensor, slopes: Tensor):
+            Transform.__init__(self)
+            self.horizontal, self.vertical = _knots(widths), _knots(heights)
+            self.derivatives = nn.functional.pad(_limited(slopes, 1.0), (1, 1)).exp()
+
+    return Spline
+
+
+def _knots(sizes: Tensor) -> Tensor:
+    """Ends of the bins, `(..., K + 1)`, from the first to the last of the interval."""
+    shares = nn.functional.softmax(_limited(sizes, 2.0), dim=-1)
+    count = sizes.shape[-1]
+    return _BOUND * (2 * shares @ shares.new_ones(count, count + 1).triu(1) - 1)
+
+
+def _limited(numbers: Tensor, steepness: float) -> Tensor:
+    """u / (1 + |a u / log l|): between +-log(l) / a, and about u near zero."""
+    return numbers / (1 + (steepness * numbers / log(_FLATTEST)).abs())
 
 
 class Steps(nn.Module):
@@ -216,8 +251,8 @@ def spline_flow(latent: int, context: int = 0, steps: int = 2, hidden: Sequence[
     Raises:
         InputError: where the `flows` extra is not installed.
     """
-    spline, shapes = _zuko().transforms.MonotonicRQSTransform, [(size,) for size in _SPLINE]
-    return Steps([_Autoregressive(order, context, hidden, spline, shapes) for order in _turned(latent, steps)])
+    shapes = [(size,) for size in _SPLINE]
+    return Steps([_Autoregressive(order, context, hidden, _spline(), shapes) for order in _turned(latent, steps)])
 
 
 def coupling_spline_flow(latent: int, context: int = 0, steps: int = 4, hidden: Sequence[int] = (128,)) -> Steps:
@@ -234,5 +269,4 @@ def coupling_spline_flow(latent: int, context: int = 0, steps: int = 4, hidden: 
     """
     if latent == 1:
         return spline_flow(latent, context, steps, hidden)
-    spline = _zuko().transforms.MonotonicRQSTransform
-    return Steps([_Coupling(order, context, hidden, spline, _SPLINE) for order in _shuffled(latent, steps)])
+    return Steps([_Coupling(order, context, hidden, _spline(), _SPLINE) for order in _shuffled(latent, steps)])

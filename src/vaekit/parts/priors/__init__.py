@@ -8,7 +8,8 @@ from vaekit.parts.priors.latent_diffusion import LatentDiffusion
 from vaekit.parts.priors.sphere import Sphere
 from vaekit.parts.priors.standard import Standard
 from vaekit.parts.priors.vamp import Vamp
+from vaekit.parts.priors.waiting import Waiting
 
 __all__ = [
-    "Autoregressive", "ClassPrior", "Flow", "LatentDiffusion", "Sphere", "Standard", "Vamp", "conditional_normal",
+    "Autoregressive", "ClassPrior", "Flow", "LatentDiffusion", "Sphere", "Standard", "Vamp", "Waiting", "conditional_normal",
 ]

@@ -3,17 +3,15 @@ r"""p(z|c): noise carried to the latents of a trained system by a velocity field
     du/dt = v(u, t; c),  u(0) ~ N(0, I),  z = m + s u(1),   log p(z|c) = log N(u(0)) - integral_0^1 div v dt - sum_d log s_d
 
 The field is fitted in a stage of its own, by flow matching (Lipman et al. 2023, arXiv:2210.02747), to latents that no longer move; m and
-s are the moments of the aggregate posterior. Until that stage begins the prior is N(0, I), whose KL is exact and cheap.
+s are the moments of the aggregate posterior.
 A draw integrates the field from 0 to 1 by Heun's method, a density from 1 to 0 with the field's exact divergence (Chen et al. 2018,
 arXiv:1806.07366), at a cost that grows with the latent's width only as the field's own does.
 (diffusion in a latent space: Rombach et al. 2022, arXiv:2112.10752; Vahdat et al. 2021, arXiv:2106.05931)
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution
 
 from vaekit.core.conditional import Conditional
 from vaekit.core.declared import Count, conform
@@ -40,7 +38,6 @@ class LatentDiffusion(Conditional, LearnsFromData):
 
     location: Tensor
     scale: Tensor
-    begun: Tensor
 
     def __init__(self, latent: Count, condition_width: int = 0, width: Count = 256, steps: Count = 24):
         super().__init__()
@@ -49,15 +46,9 @@ class LatentDiffusion(Conditional, LearnsFromData):
         self.transform = Integrated(VelocityField(latent, condition_width, width), steps)
         self.register_buffer("location", torch.zeros(1, 1, latent))
         self.register_buffer("scale", torch.ones(1, 1, latent))
-        self.register_buffer("begun", torch.zeros((), dtype=torch.bool))
-        # A walk asks at every step: a look at the buffer would wait for the device, and could not be traced.
-        self._fitted = False
-        self.register_load_state_dict_post_hook(_recall)
 
     def forward(self, *given: Tensor | None) -> Distribution:
         """The prior, batch shape `(1, B or 1)`, event `(latent,)`."""
-        if not self._fitted:
-            return Independent(Normal(self.location, self.scale, validate_args=False), 1, validate_args=False)
         condition = given[0]
         rows = 1 if condition is None else condition.shape[1]
         return NormalFlow(self.transform, self.location.expand(1, rows, -1), self.scale.expand(1, rows, -1), condition)
@@ -71,14 +62,12 @@ class LatentDiffusion(Conditional, LearnsFromData):
         return self.transform.field.velocity(u, time, condition)  # type: ignore[operator]
 
     def start(self, trace: Trace) -> None:
-        """Take the moments of the posteriors of the stage's first batch, mixed; from here on the prior is the field's."""
+        """Take the moments of the posteriors of the stage's first batch, mixed."""
         posterior = next(iter(trace.sites.values())).posterior
         mean, variance = (v.detach().float().flatten(0, 1) for v in (posterior.mean, posterior.variance))  # type: ignore[union-attr]
         self.location.copy_(mean.mean(0))
         # The law of total variance: a batch's draws alone would say it far less surely.
         self.scale.copy_((mean.var(0, correction=0) + variance.mean(0)).sqrt())
-        self.begun.fill_(True)
-        self._fitted = True
 
     def observe(self, trace: Trace) -> Tensor:
         """Nothing: the field learns in the units that it began in."""
@@ -89,8 +78,3 @@ class LatentDiffusion(Conditional, LearnsFromData):
 
     def settle(self, observed: Tensor) -> None:
         """The units stay."""
-
-
-def _recall(prior: LatentDiffusion, _: Any) -> None:
-    """After weights were read: whether they are those of a prior that has begun."""
-    prior._fitted = bool(prior.begun)
