@@ -185,10 +185,10 @@ def explained(
         found = importance_nll(system, test, options.importance, _TEST_SEED, values, progress=lambda what, done, total: reach(done))
     evaluated = time.monotonic() - began
     last = history.validations[-1]
-    epochs = [max(v.epoch for v in history.validations if v.stage == stage) for stage in range(last.stage + 1)]
+    epochs = " + ".join(f"{end.epoch:.0f}" for end in history.ends)
     machine = ", ".join(f"{name} {value}" for name, value in history.machine.items())
     how = (
-        f"{system.recipe}, {data}, {len(rows.train['x']):,} training images, {' + '.join(f'{e:.0f}' for e in epochs)} epochs "
+        f"{system.recipe}, {data}, {len(rows.train['x']):,} training images, {epochs} epochs "
         f"in {settings.minutes:g} min of training ({torch.get_num_threads()} threads, {machine}); "
         f"{options.importance:,} importance samples; {json.dumps({**system.arguments, **training})}"
     )

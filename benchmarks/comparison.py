@@ -175,9 +175,8 @@ def result(model: str, seed: int, options: Any, judges: Judges) -> dict[str, Any
         return {**line, "failed": str(error)}
     history: History = fitted.history
     last = history.validations[-1]
-    steps = sum(max(v.step for v in history.validations if v.stage == stage) for stage in {v.stage for v in history.validations})
     line |= {
-        "minutes": round(last.seconds / 60, 3), "steps": steps, "notes": history.notes,
+        "minutes": round(last.seconds / 60, 3), "steps": history.steps, "notes": history.notes,
         "parameters": sum(p.numel() for p in fitted.system.model.parameters()),
     }
     return {**line, **figures(model, fitted, judges, options, options.runs / f"{model}-{seed}.png")}

@@ -40,9 +40,8 @@ def measure(options: Any, record: Record) -> None:
     stored = modality.store(data)
     learnt, watched = ({n: v[part] for n, v in stored.items()} for part in (slice(None, -_WATCHED), slice(-_WATCHED, None)))
     history = train(system, learnt, watched, settings, options.run, options.resume)
-    epochs = [max(v.epoch for v in history.validations if v.stage == stage) for stage in range(len(system.stages))]
     how = (
-        f"{options.recipe}, {' + '.join(f'{e:.0f}' for e in epochs)} epochs in {settings.minutes:g} min; "
+        f"{options.recipe}, {' + '.join(f'{end.epoch:.0f}' for end in history.ends)} epochs in {settings.minutes:g} min; "
         f"{json.dumps({**chosen, **_OPTIONS})}"
     )
     rows = take(modality.store(test), options.rows, options.seed)

@@ -18,7 +18,8 @@ _GAIN = 1.0
 _WARM_UP = json.dumps({"recipe": "linear", "arguments": {"until": 0.05}})
 # As the learned prior of `vamp_vae` is measured: without weight decay, which would draw a flow to the identity.
 _COMMON = ("network=mlp", "hidden=300,300", "gated=true", "latent=40", f"beta={_WARM_UP}", "weight_decay=0.0")
-# One autoregressive map fitted the latents of validation images as well as four couplings, in half of their time.
+# One autoregressive map fitted the latents of validation images as well as four couplings, in half of their time. The width of the
+# posterior's maps is a guess.
 _OWN = {"flow_vae": ("flow_hidden=[512]",), "flow_prior_vae": ("flow=autoregressive", "steps=1")}
 
 

@@ -52,7 +52,7 @@ def ended(recipe: str, seed: int, options: Any, judges: Judges) -> dict[str, Any
         return {**line, "failed": str(error)}
     metrics, _ = measured(fitted, None, options.particles, baseline=False, judges=judges)
     found = {f["name"]: f for f in metrics["samples"]["figures"] if f["name"] in _FIGURES}
-    return {**line, "notes": fitted.history.notes, "drawn": found, "epochs": fitted.history.validations[-1].epoch}
+    return {**line, "notes": fitted.history.notes, "drawn": found, "epochs": fitted.history.epochs}
 
 
 def measure(options: Any, record: Record) -> None:

@@ -169,10 +169,13 @@ def test_the_network_is_that_of_the_sizes_a_person_named_else_by_the_size_of_the
 def test_a_size_that_would_have_no_effect_is_refused(network):
     with pytest.raises(InputError, match=rf"channels=\(4, 8\) is of a convolution, but network='{network}': drop one of the two"):
         modality_of("grey").reader(network=network, channels=(4, 8))
-    with pytest.raises(InputError, match=r"bottleneck=0.5 is of residual blocks, but blocks=0 leaves them out: drop one of the two"):
-        MODALITIES["image"]().fit(Records(np.zeros((3, 28, 28), np.uint8))).reader(blocks=0, bottleneck=0.5)
     with pytest.raises(InputError, match="needs images; use 'mlp' or 'residual' for a table"):
         modality_of("real").reader(channels=(4, 8))
+
+
+def test_a_bottleneck_without_blocks_is_refused():
+    with pytest.raises(InputError, match=r"bottleneck=0.5 is of residual blocks, but blocks=0 leaves them out: drop one of the two"):
+        modality_of("grey").reader(blocks=0, bottleneck=0.5)
 
 
 def test_whole_numbers_of_few_kinds_are_classes_as_a_condition():

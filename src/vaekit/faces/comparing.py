@@ -197,5 +197,5 @@ def _what(fitted: FittedVAE) -> str:
     """A run in a few words."""
     size = sum(p.numel() for p in fitted.system.model.parameters())
     seen = fitted.history.validations
-    took = f"{seen[-1].epoch:.3g} epochs in {seen[-1].seconds / 60:.2g} min" if seen else "no history"
+    took = f"{fitted.history.epochs:.3g} epochs in {seen[-1].seconds / 60:.2g} min" if seen else "no history"
     return f"{fitted.system.recipe or 'composed by hand'}, {size / 1e6:.2g} M parameters, {took}"

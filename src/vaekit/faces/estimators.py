@@ -82,7 +82,7 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             "constant": "keep",
         }
         self.system_, history = assemble(Records(X), self.recipe, "vector", {**arguments, **(self.options or {})})
-        self.n_iter_ = history.validations[-1].step
+        self.n_iter_ = history.steps
         self._n_features_out = tasks.walk.layout(self.system_).width
         return self
 

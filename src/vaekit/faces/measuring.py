@@ -5,7 +5,7 @@ what the rate costs, and what its codes tell less of the labels is what the prio
 """
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from inspect import signature
 from math import ceil
@@ -31,7 +31,6 @@ from vaekit.operations.store import write_json
 from vaekit.tasks.walk import coordinates_together, has_density
 from vaekit.training import History, Settings
 from vaekit.training import fit as run_training
-from vaekit.training.progress import Validation
 
 __all__ = ["measured", "reported", "tried"]
 
@@ -139,7 +138,7 @@ def tried(fitted: Trained) -> Tried:
     if has_density(system) and parts & set(system.model.encoder):
         taken["encoder_steps"] = fitted.data.get("settings", {}).get("encoder_steps", 0)
     last = [v.held_out.get(system.stages[-1].watch, float("nan")) for v in seen if v.stage == seen[-1].stage]
-    epochs, steps, minutes = _epochs(seen), _steps(seen), fitted.data.get("settings", {}).get("minutes")
+    epochs, steps, minutes = fitted.history.epochs, fitted.history.steps, fitted.data.get("settings", {}).get("minutes")
     # Twice as long, and long enough to be judged.
     times = max(2.0, 2000 / max(steps, 1))
     longer = f"minutes={times * minutes:.2g}" if minutes else f"epochs={ceil(times * epochs)}"
@@ -164,8 +163,8 @@ def _baseline(fitted: Trained, parts: Parts, tell: Progress) -> tuple[System | N
     tell(watch.doing, 0.0)
     history = run_training(plain, parts.feed(system.modality, settings), settings, hooks=[watch])
     plain.model.to("cpu")
-    took, whole = history.validations[-1].epoch, fitted.history.validations
-    short = f" of the model's {_epochs(whole):.0f}" if whole and round(took) < round(_epochs(whole)) else ""
+    took, whole = history.epochs, fitted.history.epochs
+    short = f" of the model's {whole:.0f}" if round(took) < round(whole) else ""
     latent = "latent, " if "latent" in _arguments(system) else ""
     return plain, f"{_PLAIN} with the same networks, {latent}settings and seed, {took:.0f} epochs{short}"
 
@@ -178,18 +177,8 @@ def _settings(fitted: Trained) -> Settings:
         return given.model_copy(update={"device": "auto", "devices": 1, "encoder_steps": 0})
     share = min(_SECONDS / max(seen[-1].seconds, 1.0), 1.0)
     # A run that stopped early chose its epochs by its own bound: the baseline is given as many, not the same rule.
-    epochs = max(round(share * _epochs(seen)), 1)
+    epochs = max(round(share * fitted.history.epochs), 1)
     return given.model_copy(update={"epochs": epochs, "minutes": None, "patience": 0, "encoder_steps": 0, "device": "auto", "devices": 1})
-
-
-def _epochs(seen: Sequence[Validation]) -> float:
-    """Passes over the rows, of all stages together."""
-    return sum(max(v.epoch for v in seen if v.stage == stage) for stage in {v.stage for v in seen})
-
-
-def _steps(seen: Sequence[Validation]) -> int:
-    """Steps of all stages together."""
-    return sum(max(v.step for v in seen if v.stage == stage) for stage in {v.stage for v in seen})
 
 
 def _arguments(system: System) -> dict[str, Any]:

@@ -53,6 +53,21 @@ class History:
     best: float = float("inf")
     machine: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def ends(self) -> list[Validation]:
+        """The last measurement of each stage: `step` and `epoch` begin anew in every one."""
+        return list({measured.stage: measured for measured in self.validations}.values())
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the rows, of all stages together."""
+        return sum(end.epoch for end in self.ends)
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages together."""
+        return sum(end.step for end in self.ends)
+
     def to_json(self) -> dict[str, Any]:
         """The history as JSON values."""
         return asdict(self)

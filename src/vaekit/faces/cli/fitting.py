@@ -166,10 +166,10 @@ def _measured(
 
 
 def _facts(fitted: FittedVAE, folder: Path) -> dict[str, Any]:
-    last = fitted.history.validations[-1]
+    history = fitted.history
     training = {
-        "seconds": round(last.seconds, 2), "epochs": last.epoch, "steps": last.step, "best": fitted.history.best,
-        "notes": fitted.history.notes, **fitted.history.machine,
+        "seconds": round(history.validations[-1].seconds, 2), "epochs": history.epochs, "steps": history.steps, "best": history.best,
+        "notes": history.notes, **history.machine,
     }
     return {"run": str(folder), "recipe": fitted.system.recipe, "training": training}
 

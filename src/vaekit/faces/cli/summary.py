@@ -68,7 +68,7 @@ def _trained(fitted: FittedVAE) -> list[str]:
     last = history.validations[-1]
     where = f"{history.machine['device']}, {history.machine['precision']}"
     stages = [[v for v in history.validations if v.stage == number] for number in sorted({v.stage for v in history.validations})]
-    epochs = " + ".join(f"{measured[-1].epoch:.3g}" for measured in stages)
+    epochs = " + ".join(f"{end.epoch:.3g}" for end in history.ends)
     # Training sees standardised values, whose density differs from that of the values themselves by a constant.
     units = " of scaled values" if bool(modality.log_det(modality.example(1)).any()) else ""
     held_out = ", then ".join(_held_out(fitted.system.stages[measured[-1].stage], measured, units) for measured in stages)
