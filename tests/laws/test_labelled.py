@@ -180,15 +180,40 @@ def test_a_run_that_goes_on_within_an_epoch_sees_the_same_rows():
         assert torch.equal(batch.x, again.x) and torch.equal(batch.weight, again.weight)
 
 
-def test_m1_leaves_its_vae_to_all_rows_and_m1_m2_freezes_it():
-    for recipe, learnt in (("m1", ("classifier",)), ("m1_m2", ("above",))):
-        system, feed = made("real", recipe)
-        stage = system.stages[1]
-        stage.prepare(system.model)
-        loss = Step(system.model, stage.objective)(held_out(feed))[0]
-        loss.backward()
-        moved = {name.split(".")[0] for name, p in system.model.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
-        assert moved == set(learnt)
+@pytest.mark.parametrize(
+    ("recipe", "stage", "learnt"),
+    [
+        ("m1", 1, {"classifier"}), ("m1_m2", 0, {"posterior", "likelihood"}), ("m1_m2", 1, {"above"}),
+        ("m1_m2", 2, {"posterior", "likelihood", "above"}),
+    ],
+)
+def test_a_stage_moves_what_it_says_and_nothing_else(recipe, stage, learnt):
+    system, feed = made("real", recipe)
+    stage = system.stages[stage]
+    stage.prepare(system.model)
+    loss = Step(system.model, stage.objective)(held_out(feed))[0]
+    loss.backward()
+    moved = {name.split(".")[0] for name, p in system.model.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
+    assert moved == learnt
+
+
+def test_what_m1_m2_ends_with_is_the_bound_of_the_whole_model():
+    system, feed = made("real", "m1_m2")
+    *_, last = system.stages
+    last.prepare(system.model)
+    step, batch = Step(system.model, last.objective), held_out(feed)
+    system.model.eval()
+    unlabelled = replace(batch, label=None)
+    torch.manual_seed(0)
+    loss = step(unlabelled)[0]
+    torch.manual_seed(0)
+    trace = step.walk(unlabelled)
+    torch.testing.assert_close(loss, -trace.elbo().mean())
+
+
+def test_the_stages_of_m1_m2_share_the_whole_budget():
+    system, _ = made("real", "m1_m2", vae_share=0.2, joint=0.5)
+    assert [stage.share for stage in system.stages] == pytest.approx([0.2, 0.4, 0.4])
 
 
 def test_the_class_of_m1_costs_its_bound_nothing():

@@ -4,7 +4,7 @@ r"""Systems that learn classes from the few rows whose class is known, and from 
 | --- | --- | --- |
 | `m1` | the bound; then -log q(y|z) on frozen latents | Kingma et al. 2014, arXiv:1406.5298 |
 | `m2` | the bounds on log p(x, y) and log p(x) + alpha -log q(y|x) | the same |
-| `m1_m2` | the bound; then that of `m2` on frozen latents | the same |
+| `m1_m2` | the bound; then that of `m2` on frozen latents; then that of both together | the same |
 
 A batch holds more labelled rows than the data does, with weights that keep every mean that of the data: see data/loading.py.
 """
@@ -14,13 +14,14 @@ from copy import deepcopy
 from types import MappingProxyType
 from typing import Annotated, Any
 
+import torch
 from torch import nn
 
 from vaekit.core.conditional import Conditional, Neural
 from vaekit.core.declared import Count, NonNegative, Part, Range, Share
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective
-from vaekit.core.schedule import NonNegativeWeight
+from vaekit.core.schedule import NonNegativeWeight, schedule
 from vaekit.core.stage import Stage
 from vaekit.core.system import System
 from vaekit.models import ClassifiedVAE, LabelledVAE, StackedVAE
@@ -112,13 +113,15 @@ def m2(
 
 def m1_m2(
     modality: Modality, features: Count = 50, latent: Count = 50, above: tuple[Count, ...] = (256, 256), alpha: NonNegativeWeight = 20.0,
-    labelled: Share = 0.25, beta: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0, vae_share: Part = 0.35,
+    labelled: Share = 0.25, beta: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0, vae_share: Part = 0.3, joint: Part = 0.7,
     classifier: Mapping[str, Any] = MappingProxyType({}), shift: Annotated[int, Range(0)] = 0, likelihood: Any = "auto",
     reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
-    """M1 + M2: a VAE of all rows, then M2 on draws of its frozen latent, -log p(f|y, z) in the place of -log p(x|y, z).
+    """M1 + M2: a VAE of all rows; M2 on draws of its frozen latent, -log p(f|y, z) in the place of -log p(x|y, z); then both together.
 
-    The class is told from the row, q(y|x), where the paper tells it from the latent, q(y|f): a bound on the same model.
+    The class is told from the row, q(y|x), where the paper tells it from the latent, q(y|f): a bound on the same model. The paper ends with
+    a latent that was learnt without classes; here all parts go on together by the bound on the whole model, so that rows of a class come
+    to lie together. A `joint` near zero is the paper's M1 + M2.
 
     Arguments:
         modality: fitted to the data, with labels, some of which may be missing.
@@ -127,9 +130,10 @@ def m1_m2(
         above: widths of q(z|f, y)'s network and of p(f|y, z)'s.
         alpha: weight of the mean of -log q(y|x) over labelled rows beside the mean of M2's bound over all rows; a number or a schedule.
         labelled: share of a batch that is labelled rows, where the data has fewer.
-        beta: weight of the rate of f while the VAE is learnt, a number or a schedule.
+        beta: weight of the rate of f while the VAE is learnt, a number or a schedule; where it ends, of all rates once all learn together.
         free_bits: nats a coordinate of f, then of z, and of the class as one, below which the rate costs nothing more.
-        vae_share: share of the training that the VAE gets, in (0, 1); M2 gets the rest.
+        vae_share: share of the training that the VAE gets, in (0, 1).
+        joint: share of the rest in which all learn together, in (0, 1); before it, M2 learns alone.
         classifier: sizes of q(y|x)'s network where they are others than those of q(f|x)'s, such as `{"dropout": 0.3}`.
         shift: pixels that q(y|x) sees an image moved by at most, down and across, anew each time while training: a class does not hang on
             the place.
@@ -140,7 +144,7 @@ def m1_m2(
             believed, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
-    Source: Kingma, Mohamed, Rezende, Welling 2014, arXiv:1406.5298.
+    Source: Kingma, Mohamed, Rezende, Welling 2014, arXiv:1406.5298; all layers together: Maaloee et al. 2016, arXiv:1602.05473.
     """
     classes = _classes(modality)
     posterior = normal_posterior(modality.reader(own=reader, **network), features, mean_spread, "features")
@@ -149,9 +153,11 @@ def m1_m2(
     model = StackedVAE(posterior, Standard(features), decoder, _above(modality, classes, told_apart, features, latent, above, mean_spread))
     below = Objective(Reconstruction(), RateUnder("features", model.prior, beta, free_bits))
     first = Stage(below, learn=("posterior", "likelihood"), share=vae_share, watch="loss")
-    objective = Objective(KL(1.0, free_bits), Classification(_share(modality), alpha, labelled))
-    second = Stage(objective, learn=("above",), share=1 - vae_share, watch="loss")
-    return System(model, [first, second], modality)
+    told, left, settled = Classification(_share(modality), alpha, labelled), 1 - vae_share, float(schedule(beta)(torch.ones(())))
+    second = Stage(Objective(KL(1.0, free_bits), told), learn=("above",), share=left * (1 - joint), watch="loss")
+    both = Objective(Reconstruction(), KL(settled, free_bits), told)
+    third = Stage(both, learn=("posterior", "likelihood", "above"), share=left * joint, watch="loss")
+    return System(model, [first, second, third], modality)
 
 
 def _classifier(
