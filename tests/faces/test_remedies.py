@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -39,9 +40,10 @@ def fitted(data: str, recipe: str, **arguments) -> vk.FittedVAE:
     return vk.fit(DATA[data], recipe, condition=told, labels=known, **few, **arguments)
 
 
-@pytest.fixture(scope="module")
-def models() -> dict[tuple[str, str], vk.FittedVAE]:
-    return {(data, recipe): fitted(data, recipe) for data in DATA for recipe in BOOK.recipes}
+@cache
+def plain(data: str, recipe: str) -> vk.FittedVAE:
+    """The recipe at its defaults; only tests that leave it as it is may share it."""
+    return fitted(data, recipe)
 
 
 def followed(model: vk.FittedVAE, remedy: str) -> list[tuple[vk.System, dict]]:
@@ -64,8 +66,8 @@ def followed(model: vk.FittedVAE, remedy: str) -> list[tuple[vk.System, dict]]:
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("recipe", BOOK.recipes)
-def test_what_is_recommended_can_be_done(models, recipe, data, name):
-    model = models[data, recipe]
+def test_what_is_recommended_can_be_done(recipe, data, name):
+    model = plain(data, recipe)
     judged = verdict(BAD[name], tried(model))
     assert judged.name == name and "longer" not in judged.remedy
     for system, changed in followed(model, judged.remedy):
