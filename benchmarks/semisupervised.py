@@ -51,6 +51,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 _TARGETS = {"m2": 8.0, "m1_m2": 3.33}
+_MINUTES = {"m1": 35.0, "m2": 35.0, "m1_m2": 140.0}
 
 _Rows = dict[str, torch.Tensor]
 
@@ -87,6 +88,7 @@ def error(system: System, rows: _Rows) -> float:
 
 def measure(options: Any, record: Record) -> None:
     """Fit a system to each set of labels, and measure what it makes of the test images."""
+    options.minutes = _MINUTES[options.recipe] if options.minutes is None else options.minutes
     records, test_records = mnist()
     assert records.label is not None
     told = records.take(slice(0, -_HELD))
@@ -124,7 +126,8 @@ def main() -> int:
     parser.add_argument("--recipe", choices=sorted(_DEFAULTS), default="m2")
     parser.add_argument("--labels", type=int, default=100, help="how many, over all digits")
     parser.add_argument("--sets", type=int, default=5, help="sets of labels")
-    parser.add_argument("--minutes", type=float, default=35.0, help="wall-clock budget of training, over all sets")
+    each = ", ".join(f"{minutes:g} of {recipe}" for recipe, minutes in _MINUTES.items())
+    parser.add_argument("--minutes", type=float, help=f"wall-clock budget of training, over all sets; by default {each}")
     parser.add_argument("--seed", type=int, default=0, help="of the first set; the others count on")
     parser.add_argument("--run", type=Path, metavar="DIR", help="folder of checkpoints, one below it for each set")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoints in --run")
