@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vaekit.core.errors import InputError
-from vaekit.core.schedule import Constant, Cosine, Cyclic, Linear, schedule
+from vaekit.core.schedule import Constant, Cosine, Cyclic, Linear, ends, schedule
 
 GRID = np.linspace(0, 1, 101)
 
@@ -28,6 +28,11 @@ def test_formula(made, formula):
     np.testing.assert_allclose(found[away], formula(GRID)[away], atol=1e-5)
     assert float(made(torch.tensor(1.0))) == pytest.approx(formula(np.ones(1))[0])
     assert made(torch.tensor(0.3)).shape == ()
+
+
+def test_a_weight_has_two_ends():
+    assert ends(0.25) == (0.25, 0.25)
+    assert ends({"recipe": "linear", "arguments": {"start": 0.5, "stop": 3.0, "until": 0.4}}) == (0.5, 3.0)
 
 
 def test_a_schedule_has_three_spellings():

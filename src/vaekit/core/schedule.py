@@ -19,7 +19,7 @@ from vaekit.core.declared import Count, Fraction, Limit, Range, conform
 from vaekit.core.errors import InputError, nearest
 
 __all__ = ["Constant", "Cosine", "Cyclic", "Ends", "Linear", "NonNegativeWeight", "Schedule", "Scheduled", "Weight", "as_json",
-           "schedule"]
+           "ends", "schedule"]
 
 
 class Schedule(Protocol):
@@ -27,7 +27,6 @@ class Schedule(Protocol):
 
     def __call__(self, progress: Tensor) -> Tensor:
         """The weight, shape ()."""
-        ...
 
 
 class _Checked:
@@ -101,8 +100,7 @@ class Ends(Limit):
         """Whether both ends lie within; a schedule that is none is refused by its own words."""
         if not isinstance(value, Mapping) and (isinstance(value, (bool, str)) or not callable(value)):
             return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and self.range.holds(value)
-        weight = schedule(value)
-        return all(self.range.holds(float(weight(torch.tensor(end)))) for end in (0.0, 1.0))
+        return all(self.range.holds(end) for end in ends(value))
 
     def words(self, kind: str) -> str:
         """The range, and the names of the schedules."""
@@ -142,6 +140,12 @@ def schedule(weight: Weight) -> Schedule:
     if callable(weight):
         return weight
     raise InputError(f"a weight must be a finite number or a schedule ({', '.join(_NAMED)}), not {weight!r}")
+
+
+def ends(weight: Weight) -> tuple[float, float]:
+    """What a weight is when a stage begins and when it ends; raises what `schedule` raises."""
+    made = schedule(weight)
+    return float(made(torch.zeros(()))), float(made(torch.ones(())))
 
 
 def _named(form: Mapping[str, Any]) -> Schedule:

@@ -126,13 +126,11 @@ class Trace:
     @property
     def log_likelihood(self) -> Tensor:
         """log p(x|z, c) of what was seen, `(S, B)`, nats."""
-        batch = self.batch
-        if batch.x is None:
+        x, seen = self.batch.x, self.batch.observed
+        if x is None:
             raise ValueError("this walk generated: there is no x to score")
-        if "log_likelihood" not in self._kept:
-            observed = None if batch.observed is None else batch.observed.unsqueeze(0)
-            self._kept["log_likelihood"] = over_event(dispatch.log_likelihood(self.likelihood, batch.x.unsqueeze(0), observed))
-        return self._kept["log_likelihood"]
+        observed = None if seen is None else seen.unsqueeze(0)
+        return self.once("log_likelihood", lambda: over_event(dispatch.log_likelihood(self.likelihood, x.unsqueeze(0), observed)))
 
     def log_weight(self, stopped: bool = False) -> Tensor:
         """log p(x, z) - log q(z|x), `(S, B)`, nats.

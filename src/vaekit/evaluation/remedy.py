@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from vaekit.core.schedule import schedule
+from vaekit.core.schedule import ends
 
 __all__ = [
     "Tried", "fewer_codes", "fewer_dimensions", "fewer_levels", "longer_training", "lower_rate", "more_codes_in_use", "more_prior",
@@ -190,7 +190,7 @@ def _such_as(tried: Tried) -> str:
 def _end(weight: Any, otherwise: float) -> float:
     """What a number or a schedule comes to at the end of training."""
     known = isinstance(weight, (int, float, Mapping)) or callable(weight)
-    return float(schedule(weight)(torch.tensor(1.0))) if known else otherwise
+    return ends(weight)[1] if known else otherwise
 
 
 def _halved(widths: int | Sequence[int]) -> str:

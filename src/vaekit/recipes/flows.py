@@ -9,14 +9,13 @@ r"""Systems with flows: in the posterior, in the prior, or in a latent space tha
 
 from typing import Any
 
-import torch
 from torch import nn
 
 from vaekit.core.conditional import Neural
 from vaekit.core.declared import Count, NonNegative, Part
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective
-from vaekit.core.schedule import NonNegativeWeight, schedule
+from vaekit.core.schedule import NonNegativeWeight, ends
 from vaekit.core.stage import Stage
 from vaekit.core.system import System
 from vaekit.models import VAE
@@ -91,9 +90,8 @@ def flow_prior_vae(
     prior = priors.Waiting(priors.Standard(latent), priors.Flow(latent, flow, modality.condition_width, steps, flow_hidden))
     posterior = posteriors.normal_posterior(modality.reader(own=reader, **network), latent, mean_spread)
     model = VAE(posterior, prior, modality.writer(latent, likelihood=likelihood, own=writer, **network))
-    settled = float(schedule(beta)(torch.ones(())))
     first = Stage(Objective(Reconstruction(), KL(beta, free_bits)), ("posterior", "likelihood"), 1 - share)
-    joint = Stage(Objective(Reconstruction(), KL(settled, latent * free_bits)), share=share)
+    joint = Stage(Objective(Reconstruction(), KL(ends(beta)[1], latent * free_bits)), share=share)
     return System(model, [first, joint], modality)
 
 

@@ -14,14 +14,13 @@ from copy import deepcopy
 from types import MappingProxyType
 from typing import Annotated, Any
 
-import torch
 from torch import nn
 
 from vaekit.core.conditional import Conditional, Neural
 from vaekit.core.declared import Count, NonNegative, Part, Range, Share
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective
-from vaekit.core.schedule import NonNegativeWeight, schedule
+from vaekit.core.schedule import NonNegativeWeight, ends
 from vaekit.core.stage import Stage
 from vaekit.core.system import System
 from vaekit.models import ClassifiedVAE, LabelledVAE, StackedVAE
@@ -153,9 +152,9 @@ def m1_m2(
     model = StackedVAE(posterior, Standard(features), decoder, _above(modality, classes, told_apart, features, latent, above, mean_spread))
     below = Objective(Reconstruction(), RateUnder("features", model.prior, beta, free_bits))
     first = Stage(below, learn=("posterior", "likelihood"), share=vae_share, watch="loss")
-    told, left, settled = Classification(_share(modality), alpha, labelled), 1 - vae_share, float(schedule(beta)(torch.ones(())))
+    told, left = Classification(_share(modality), alpha, labelled), 1 - vae_share
     second = Stage(Objective(KL(1.0, free_bits), told), learn=("above",), share=left * (1 - joint), watch="loss")
-    both = Objective(Reconstruction(), KL(settled, free_bits), told)
+    both = Objective(Reconstruction(), KL(ends(beta)[1], free_bits), told)
     third = Stage(both, learn=("posterior", "likelihood", "above"), share=left * joint, watch="loss")
     return System(model, [first, second, third], modality)
 
