@@ -154,6 +154,14 @@ def test_words_and_quantities_are_numbered():
     assert value(mutual_information_gap(rows)) > 0.9 and value(separated_attributes(rows)) > 0.7
 
 
+def test_few_rows_of_quantities_are_cut_as_many_are():
+    factors = np.random.default_rng(0).normal(size=(60, 2))
+    rows = labelled(factors, factors)
+    assert max(rows.values) <= 20 and value(mutual_information_gap(rows)) > 0.3
+    few = np.array(list(product(range(3), range(2))))
+    assert labelled(few, few).values.tolist() == [3, 2]
+
+
 def test_ranks_correlate_as_spearman_would():
     random = np.random.default_rng(0)
     first, second = random.integers(0, 5, (60, 2)), random.normal(size=(60, 2))
@@ -206,6 +214,7 @@ def test_a_system_is_measured_and_its_dead_coordinates_are_left_out():
     (np.zeros((4, 2)), two_bits(), {"categorical": ["shape"]}, "is no factor"),
     (np.zeros((4, 2)), two_bits(), {}, "4 rows are too few"),
     (np.zeros((70, 2)), np.array([[f"n{i}", i] for i in range(70)], dtype=object), {}, "70 names"),
+    (np.zeros((70, 2)), np.arange(70)[:, None].repeat(2, 1), {"categorical": [0]}, "70 names"),
 ])
 def test_bad_input_is_said_in_one_line(codes, factors, told, words):
     with pytest.raises(InputError, match=words) as caught:

@@ -155,3 +155,37 @@ def test_several_latents_are_measured_each_by_itself():
     judged = verdict(settled, Tried({"levels": 3, "latent": 2}))
     assert judged.name == "unused levels" and judged.state == "warn" and "1 of 3 latents" in judged.sentences[0]
     assert "levels=2" in judged.remedy
+
+
+def test_a_class_that_is_read_from_a_latent_is_no_latent_of_its_own():
+    random = np.random.default_rng(0)
+    records = Records(random.normal(size=(90, 3)), label=np.arange(90) % 3, classes=("a", "b", "c"))
+    torch.manual_seed(0)
+    modality = MODALITIES["vector"]().fit(records)
+    system = build(Book(RECIPES, MODALITIES), "m1", modality, latent=2, hidden=[8])
+    # So sure of every class that the probability of another is zero to the bit.
+    for values in system.model.classifier.parameters():
+        values.data.mul_(1e6)
+    found = measure_latents(system, modality.store(records))
+    assert found.width == 2 and found.levels == [] and np.isfinite(found.mismatch).all() and np.isfinite(found.kl).all()
+
+
+def test_of_rows_in_an_order_the_latent_is_used_no_less():
+    x = np.repeat([-1.0, 1.0], 200)[:, None]
+    system, rows = system_of(Map(np.eye(1), np.zeros(1), latent(0.1)), Map(np.eye(1), np.zeros(1), normal(0.1)), x)
+    # Half of all pairs are of both kinds: 2^2 / (2 0.1^2) nats each.
+    assert measure_latents(system, rows).use == pytest.approx(100, rel=0.2)
+
+
+def test_fewer_dimensions_are_those_of_one_latent():
+    active = np.concatenate([np.arange(8) < count for count in (5, 4, 2)])
+    found = replace(
+        with_rate(12.0, 24, 11), kl=np.where(active, 1.0, 0.0), variance_of_means=np.where(active, 0.5, 0.0),
+        rates={"level1": 5.0, "level2": 4.0, "level3": 3.0}, widths={"level1": 8, "level2": 8, "level3": 8},
+    )
+    judged = verdict(found, Tried({"latent": 8}))
+    assert judged.name == "partly collapsed" and "11 of 24" in judged.sentences[0] and "latent=5" in judged.remedy
+    # A class is a latent too, and none that can be made narrower; nor can one be asked for that is wider than it is.
+    kl = np.concatenate([np.full(8, np.nan), found.kl[8:]])
+    assert "latent=4" in verdict(replace(found, kl=kl), Tried({"latent": 8})).remedy
+    assert "latent=" not in verdict(found, Tried({"latent": 5})).remedy

@@ -107,6 +107,12 @@ def test_the_floor_of_an_accuracy_is_the_commonest_value():
     assert by_name(measure_reconstruction(system, rows))["accuracy"]["floor"] == pytest.approx(1 - x.mean(), abs=1e-6)
 
 
+def test_gaps_do_not_count_for_the_commonest_value():
+    x = np.repeat([[1.0], [2.0], [np.nan]], [40, 10, 50], axis=0)
+    system, rows = untrained("vector", x, likelihood="categorical", gaps=True)
+    assert by_name(measure_reconstruction(system, rows))["accuracy"]["floor"] == pytest.approx(0.8)
+
+
 def test_separated_classes_are_found_and_shuffled_labels_are_not():
     label = np.repeat([0, 1, 2], 100)
     x = rng.normal(size=(300, 6)) * 0.3 + np.eye(3, 6)[label] * 6
@@ -142,6 +148,12 @@ def test_neighbourhoods_by_plain_loops():
         "coverage": np.any(inside, 1).mean(),
     }
     assert neighbourhoods(real, made, k, k) == pytest.approx(wanted)
+
+
+def test_rows_far_from_zero_have_the_neighbours_that_they_have():
+    real, made = np.log1p(rng.poisson(1e5, (2, 60, 4))).astype(np.float32)
+    moved = real.mean(0, dtype=np.float64)
+    assert neighbourhoods(real, made) == neighbourhoods(1e3 * (real - moved), 1e3 * (made - moved))
 
 
 def test_perfect_samples_score_as_real_rows_do_and_broken_ones_do_not():

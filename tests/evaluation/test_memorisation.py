@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from vaekit.evaluation.memorisation import ALARM, memorisation
+from vaekit.evaluation.memorisation import ALARM, memorisation, nearest_two
 
 rng = np.random.default_rng(0)
 
@@ -81,3 +81,13 @@ def test_the_p_value_is_that_of_an_enumeration(samples, held):
 def test_too_few_different_rows_are_refused():
     with pytest.raises(ValueError, match="1 different training rows"):
         memorisation(np.zeros((5, 2)), np.zeros((5, 2)), np.zeros((5, 2)))
+
+
+def test_the_nearest_of_rows_far_from_zero_is_the_nearest():
+    train, rows = (np.log1p(rng.poisson(1e5, (n, 4))).astype(np.float32) for n in (200, 50))
+    apart = np.linalg.norm(rows[:, None].astype(float) - train.astype(float), axis=2)
+    first, lone, which = nearest_two(train, rows)
+    two = np.sort(apart, axis=1)[:, :2]
+    np.testing.assert_array_equal(which, apart.argmin(1))
+    np.testing.assert_allclose(first, two[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(lone, two[:, 0] / two[:, 1], rtol=1e-6)

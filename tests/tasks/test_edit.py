@@ -1,6 +1,7 @@
 """Directions of attributes, edits along them, and coordinates ranked by rate: against affine systems whose latents are known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
@@ -99,6 +100,9 @@ def test_rows_without_a_label_are_left_out():
     words = np.where(THERE, "yes", "no").astype(object)
     words[:100] = None
     np.testing.assert_allclose(direction(WIDE, ROWS, words).vector, direction(WIDE, rest, THERE[100:]).vector, atol=1e-6)
+    table = pd.Series(THERE.astype(int), dtype="Int64")
+    table[:100] = pd.NA
+    np.testing.assert_allclose(direction(WIDE, ROWS, table).vector, direction(WIDE, rest, THERE[100:]).vector, atol=1e-6)
 
 
 @pytest.mark.parametrize(("labels", "told", "words"), [

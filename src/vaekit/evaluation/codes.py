@@ -20,6 +20,7 @@ from vaekit.core.choose import fixed, from_posterior
 from vaekit.core.system import System
 from vaekit.core.trace import Site, Trace
 from vaekit.evaluation.figure import Figure, figure
+from vaekit.evaluation.values import of_others
 from vaekit.tasks.walk import Progress, Rows, at_rest, batches, count, layout, noise_of, silent
 
 __all__ = ["CodeUse", "measure_codes"]
@@ -74,6 +75,11 @@ class CodeUse:
         return float(-(seen * np.log(seen)).sum())
 
     @property
+    def entropy_of_all(self) -> float:
+        """H of the shares that all rows there are would have, nats: that of a few is an underestimate (Miller 1955)."""
+        return min(self.entropy + (self.used - 1) / (2 * self.rows * self.width), log(self.codes))
+
+    @property
     def perplexity(self) -> float:
         """How many codes would be used, were all used alike."""
         return float(np.exp(self.entropy))
@@ -118,7 +124,7 @@ def measure_codes(system: System, rows: Rows, seed: int = 0, progress: Progress 
             trace = system.model(batch, from_posterior(1, noise_of(batch, seed)))
             read.add(trace, places.join({n: s.z for n, s in trace.sites.items()})[0])
             progress("latent", read.rows, total)
-        others, start = torch.cat(read.z).roll(1, dims=0), 0
+        others, start = of_others(torch.cat(read.z), seed), 0
         for batch in batches(system, rows, seed):
             swapped = fixed(places.split(others[None, start : start + batch.rows]), from_posterior())
             read.left += float(system.model(batch, swapped).log_likelihood.double().sum())

@@ -1,7 +1,7 @@
 """Several systems on the same rows: every figure side by side, with the best of each line and what must not be compared.
 
 A figure is compared with another of the same section, name and unit alone. A density and a probability are on different scales, so nats are
-not ranked across likelihoods.
+not ranked across likelihoods; nor are samples that were judged in different ways, such as by the features of another network.
 """
 
 from collections.abc import Mapping
@@ -48,8 +48,9 @@ def side_by_side(found: Mapping[str, Mapping[str, Any]]) -> list[Line]:
         for key in dict.fromkeys(key for figures in of_runs for key in figures):
             better = next(figures[key]["better"] for figures in of_runs if key in figures)
             values = tuple(figures[key]["value"] if key in figures else None for figures in of_runs)
-            ranked = section != "likelihood" or len(_likelihoods(found)) == 1
-            lines.append(Line(section, *key, better, values, _best(values, better) if ranked else ()))
+            judged = {figures[key].get("protocol") for figures in of_runs if key in figures}
+            apart = {"likelihood": len(_likelihoods(found)) > 1, "samples": len(judged) > 1}.get(section, False)
+            lines.append(Line(section, *key, better, values, () if apart else _best(values, better)))
     return lines
 
 
@@ -83,6 +84,10 @@ def cautions_between(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if len(likelihoods) > 1:
         names = " and ".join(name.replace("_", " ") for name in likelihoods)
         told.append(f"The runs have different likelihoods ({names}): their nats are on different scales and are not ranked.")
+    spaces = {metrics["samples"].get("space") for metrics in found.values() if metrics.get("samples")} - {None}
+    judges = {word for metrics in found.values() for word in _judges(metrics)}
+    if len(spaces) > 1 or len(judges) > 1:
+        told.append("The runs' samples were judged in different spaces or by different networks: those figures are not ranked.")
     silent = [name for name, metrics in found.items() if metrics["likelihood"].get("absent")]
     if silent:
         have = "has" if len(silent) == 1 else "have"
@@ -91,6 +96,12 @@ def cautions_between(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if known and known != set(found):
         told.append(f"{_listed(sorted(known))} {'is' if len(known) == 1 else 'are'} told a condition that the others must find out.")
     return told
+
+
+def _judges(metrics: Mapping[str, Any]) -> set[str]:
+    """How the distance of a run's samples was measured; nothing where it was not."""
+    figures = (metrics.get("samples") or {}).get("figures") or []
+    return {str(f.get("protocol")) for f in figures if f["name"] == "Frechet distance (FID)"}
 
 
 def _listed(names: list[str]) -> str:

@@ -21,11 +21,12 @@ import torch
 from torch import Tensor
 
 from vaekit.core import dispatch
-from vaekit.core.choose import fixed, from_posterior
+from vaekit.core.choose import centre, fixed, from_posterior
 from vaekit.core.information import mutual_information
 from vaekit.core.system import System
 from vaekit.core.trace import Site, Trace
 from vaekit.evaluation.figure import Figure, figure
+from vaekit.evaluation.values import of_others
 from vaekit.tasks.walk import Layout, Progress, Rows, at_rest, batches, count, layout, noise_of, silent
 
 __all__ = ["ACTIVE", "Latents", "Level", "measure_latents"]
@@ -97,6 +98,13 @@ class Latents:
         return (self.variance_of_means > ACTIVE) & (np.isnan(self.kl) | (self.kl > ACTIVE))
 
     @property
+    def needed(self) -> int:
+        """The most coordinates that any one latent has in use; a class, whose rate does not fall apart into them, counts where alone."""
+        ends = np.cumsum(list(self.widths.values()))[:-1]
+        parts = zip(np.split(self.active, ends), np.split(np.isnan(self.kl), ends))
+        return max((int(used.sum()) for used, whole in parts if not whole.all()), default=int(self.active.sum()))
+
+    @property
     def levels(self) -> list[Level]:
         """Each of several latents, in the order they are decided; none where there is one alone."""
         if len(self.rates) < 2:
@@ -158,6 +166,8 @@ class _Walked:
 def measure_latents(system: System, rows: Rows, seed: int = 0, progress: Progress = silent) -> Latents:
     """Measure the latent on rows; the time grows with the square of their number.
 
+    What is decided as its prior says, such as a class that is read from a latent, tells nothing of its own and is left out.
+
     Arguments:
         system: fitted.
         rows: stored by the system's modality.
@@ -167,15 +177,14 @@ def measure_latents(system: System, rows: Rows, seed: int = 0, progress: Progres
     Raises:
         InputError: where there are no rows.
     """
-    places, total = layout(system), count(rows)
+    places, total = _own(system), count(rows)
     walked: list[_Walked] = []
     left: list[Tensor] = []
     with at_rest(system, seed):
         for batch in batches(system, rows, seed):
             walked.append(_read(system.model(batch, from_posterior(1, noise_of(batch, seed))), places))
             progress("latent", sum(len(part.z) for part in walked), total)
-        z = torch.cat([part.z for part in walked])
-        others = z.roll(1, dims=0)
+        others = of_others(torch.cat([part.z for part in walked]), seed)
         for batch in batches(system, rows, seed):
             start = sum(len(part) for part in left)
             trace = system.model(batch, fixed(places.split(others[None, start : start + batch.rows]), from_posterior()))
@@ -184,6 +193,13 @@ def measure_latents(system: System, rows: Rows, seed: int = 0, progress: Progres
         information = mutual_information([part.first for part in walked]) if dense else nan
     within = _within(system, rows, seed) if dense and "condition" in rows else None
     return replace(_summed(walked, torch.cat(left), information, dense, seed, places), within=within)
+
+
+def _own(system: System) -> Layout:
+    """The latents that are decided by a row, and not by what was decided before them alone."""
+    with at_rest(system) as device:
+        sites = system.model(system.modality.example(1).to(device), centre()).sites
+    return Layout({name: shape for name, shape in layout(system).shapes.items() if sites[name].posterior is not sites[name].prior})
 
 
 def _within(system: System, rows: Rows, seed: int) -> float:
@@ -199,7 +215,7 @@ def _within(system: System, rows: Rows, seed: int) -> float:
 
 
 def _read(trace: Trace, places: Layout) -> _Walked:
-    sites = trace.sites
+    sites = {name: trace.sites[name] for name in places.shapes}
     dense = all(site.random for site in sites.values())
     kls = {n: (site.kl_by_dimension() if dense else None) for n, site in sites.items()}
     first = next(iter(sites.values()))

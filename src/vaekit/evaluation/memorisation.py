@@ -79,8 +79,10 @@ def nearest_two(train: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.nda
         train: `(N, features)`, all different.
         rows: `(M, features)`.
     """
-    known, size = torch.from_numpy(train), max(_AT_ONCE // len(train), 1)
-    pairs = [torch.cdist(part, known).topk(2, largest=False) for part in torch.from_numpy(rows).split(size)]
+    # In double precision: of rows far from zero, the products that distances are made of round to more than the distances.
+    known, asked = torch.from_numpy(train).double(), torch.from_numpy(rows).double()
+    size = max(_AT_ONCE // len(train), 1)
+    pairs = [torch.cdist(part, known).topk(2, largest=False) for part in asked.split(size)]
     d, which = (torch.cat(parts) for parts in zip(*pairs))
     # Training rows are different, so that only one of them can be at no distance.
     return d[:, 0].numpy(), (d[:, 0] / d[:, 1].clamp(min=1e-30)).numpy(), which[:, 0].numpy()

@@ -24,7 +24,8 @@ def neighbourhoods(real: np.ndarray, samples: np.ndarray, manifold: int = MANIFO
         manifold: k of precision and recall.
         cover: k of density and coverage.
     """
-    r, g = torch.from_numpy(real), torch.from_numpy(samples)
+    # In double precision: of rows far from zero, the products that distances are made of round to more than the distances.
+    r, g = torch.from_numpy(real).double(), torch.from_numpy(samples).double()
     across = torch.cdist(r, g)
     # The nearest of all is the row itself, at distance 0.
     to_real = torch.cdist(r, r).kthvalue(manifold + 1, dim=1).values

@@ -94,7 +94,9 @@ def _of_binary(pair: Rebuilt, kind: Kind, seed: int) -> list[Figure]:
 
 def _of_classes(pair: Rebuilt, kind: Kind, seed: int) -> list[Figure]:
     codes, n = pair.x.long(), len(pair.x)
-    usual = codes.flatten(1).mode(0).values.reshape(codes.shape[1:])
+    seen = torch.ones_like(codes, dtype=torch.bool) if pair.observed is None else pair.observed
+    counts = torch.stack([(seen & (codes == k)).sum(0) for k in range(kind.classes)])
+    usual = counts.argmax(0)
     right, floor = (_seen_mean((codes == other).float(), pair) for other in (pair.centre, usual))
     return [figure("accuracy", right, "share", "higher", _PROTOCOL, n, seed, floor=floor)]
 

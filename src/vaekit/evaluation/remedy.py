@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-import torch
-
 from vaekit.core.schedule import ends
 
 __all__ = [
@@ -99,9 +97,11 @@ def fewer_dimensions(tried: Tried, active: int) -> str:
 
     Arguments:
         tried: what the system was trained with.
-        active: how many coordinates carry information.
+        active: how many coordinates carry information, of the latent that has most.
     """
-    latent = f"latent={max(active, tried.fewest)}" if "latent" in tried.arguments else f"{active} of them"
+    given, wanted = tried.arguments.get("latent"), max(active, tried.fewest)
+    # Of several latents of other widths, the one that has most need not be the one that the argument is of.
+    latent = f"latent={wanted}" if isinstance(given, int) and wanted < given else f"{active} of them"
     return f"{_longer(tried)}fewer dimensions, {latent}; or, where reconstructions lack detail, {_informative(tried)}"
 
 

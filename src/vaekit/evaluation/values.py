@@ -22,7 +22,7 @@ from vaekit.core.choose import centre
 from vaekit.core.system import System
 from vaekit.tasks.walk import Rows, at_rest, batches
 
-__all__ = ["Kind", "Rebuilt", "features", "filled", "kind_of", "rebuilt", "take"]
+__all__ = ["Kind", "Rebuilt", "features", "filled", "kind_of", "of_others", "rebuilt", "take"]
 
 _INTEGERS = type(constraints.integer_interval(0, 1))
 
@@ -66,6 +66,19 @@ def take(rows: Rows, most: int, seed: int) -> dict[str, Tensor]:
     chosen = np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
     index = torch.from_numpy(chosen)
     return {name: values[index.to(values.device)] for name, values in rows.items()}
+
+
+def of_others(z: Tensor, seed: int) -> Tensor:
+    """Each row's latent in the place of another's, drawn by chance: of rows that are kept in an order, neighbours are alike.
+
+    Arguments:
+        z: latents, `(N, ...)`.
+        seed: of the draw.
+    """
+    places = torch.randperm(len(z), generator=torch.Generator().manual_seed(seed)).to(z.device)
+    others = torch.empty_like(z)
+    others[places] = z[places.roll(1)]
+    return others
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def verdict_of_codes(found: CodeUse, tried: Tried | None = None) -> Verdict:
     told, k = float(found.information.sum()), found.codes
     codes = f"{found.used} of {k} codes are used" + (f" ({found.reachable} could be)" if found.reachable < k else "")
     use = f"a row is explained {nats(found.use)} nats better by its own codes than by another row's"
-    bits, shares = found.prior / log(2), found.entropy / log(2)
+    bits, shares = found.prior / log(2), found.entropy_of_all / log(2)
     prior = f"the prior needs {bits:.2f} bits a code, where the codes' shares alone would need {shares:.2f}"
     if found.used < 2 or told < _TOLD:
         return Verdict("collapsed", "bad", (

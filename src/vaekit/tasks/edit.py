@@ -58,7 +58,7 @@ def direction(system: System, rows: Rows, labels: Any, method: str = "means", to
     given = np.asarray(labels)
     if given.shape != (count(rows),):
         raise InputError(f"labels have shape {given.shape}, but there are {count(rows)} rows: give one value a row")
-    known = np.array([value is not None and value == value for value in given.tolist()])
+    known = np.array([_is_known(value) for value in given.tolist()], dtype=bool)
     wanted, attribute = _wanted(given[known], towards)
     z = encode(system, rows, seed).mean[known].astype(np.float64)
     w = _METHODS[method](z, wanted)
@@ -89,6 +89,12 @@ def edit(system: System, rows: Rows, along: Direction, strength: float = 2.0, se
     z = torch.from_numpy(encode(system, rows, seed).mean) + strength * along.spread * torch.from_numpy(along.vector)
     given = rows.get("condition")
     return system.modality.to_raw(write(system, z, None if given is None else given.cpu()))
+
+
+def _is_known(label: Any) -> bool:
+    """Whether a label is there: no None, no NaN, and no NA of a table, which does not say whether it equals itself."""
+    same = label is not None and label == label
+    return isinstance(same, (bool, np.bool_)) and bool(same)
 
 
 def _wanted(labels: np.ndarray, towards: Any) -> tuple[np.ndarray, str]:

@@ -97,20 +97,21 @@ def labelled(codes: Any, factors: Any, names: Sequence[str] = (), categorical: S
     called = tuple(map(str, names)) or tuple(f"factor {k}" for k in range(v.shape[1]))
     if len(called) != v.shape[1] or len(set(called)) < len(called):
         raise InputError(f"{len(called)} names do not name {v.shape[1]} factors: give one for each, all different")
-    columns = [_numbered(name, column) for name, column in zip(called, v.T)]
-    named = np.array([column is None for _, column in columns])
+    named = np.zeros(len(called), dtype=bool)
     for given in categorical:
         if given not in called and given not in range(len(called)):
             raise InputError(f"categorical={given!r} is no factor: they are {', '.join(called)}")
         named[called.index(given) if isinstance(given, str) else given] = True
+    columns = [_numbered(name, column, bool(told)) for name, column, told in zip(called, v.T, named)]
+    named |= np.array([column is None for _, column in columns])
     numbers = np.stack([number for number, _ in columns], axis=1)
     amounts = np.stack([number if column is None else column for number, column in columns], axis=1).astype(np.float64)
     # What is the same in all rows is then zero to the bit, and so are its variance and its correlations.
     return Labelled(z - z[:1], numbers, amounts, called, named)
 
 
-def _numbered(name: str, column: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """The number of each value, and the values themselves where they are quantities."""
+def _numbered(name: str, column: np.ndarray, named: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """The number of each value, and the values themselves where they are numbers; those that are quantities are cut where they are many."""
     quantity = _quantity(column)
     if quantity is not None and not np.isfinite(quantity).all():
         row = int((~np.isfinite(quantity)).argmax()) + 1
@@ -118,9 +119,10 @@ def _numbered(name: str, column: np.ndarray) -> tuple[np.ndarray, np.ndarray | N
     found, numbers = np.unique(column.astype(str) if quantity is None else quantity, return_inverse=True)
     if len(found) < 2:
         raise InputError(f"factor '{name}' has one value in all rows, so no code can tell it: leave it out")
-    if len(found) > MOST:
-        if quantity is None:
-            raise InputError(f"factor '{name}' has {len(found)} names, more than {MOST}: leave it out, or group them")
+    if len(found) > MOST and (named or quantity is None):
+        raise InputError(f"factor '{name}' has {len(found)} names, more than {MOST}: leave it out, or group them")
+    # A value that hardly any two rows share tells the row, and every code would tell it as well.
+    if quantity is not None and not named and len(found) > min(MOST, max(BINS, len(column) // 2)):
         numbers = np.unique(binned(quantity[:, None], BINS)[:, 0], return_inverse=True)[1]
     return numbers.reshape(-1), quantity
 
