@@ -161,6 +161,19 @@ def test_a_row_and_what_stands_for_it_are_seen_alike(data):
         assert not torch.equal(critic.embed_soft(other, None), critic.embed_soft(sure, None))
 
 
+@pytest.mark.parametrize("term", [adversary, lambda penalty: LatentAdversary(3, hidden=(8,), penalty=penalty)])
+def test_a_slope_is_measured_as_well_in_bf16(term):
+    system, feed = made("real")
+    steep = term(penalty=1e4)
+    trace = Step(system.model, Objective(steep)).walk(held_out(feed))
+    found = []
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            found.append(steep.opponent(trace).float())
+    torch.testing.assert_close(found[1], found[0], rtol=0.02, atol=1.0)
+
+
 def test_a_condition_is_judged_with_the_row():
     for data in ("real", "convolved"):
         batch, critic = held_out(made(data, condition=True)[1]), adversary(data, True).critic

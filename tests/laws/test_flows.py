@@ -19,6 +19,7 @@ from vaekit.core.conditional import Family, Neural
 from vaekit.core.dispatch import centre, divergence, from_noise, stop, temper
 from vaekit.core.errors import InputError
 from vaekit.core.learned import Begins
+from vaekit.core.objective import Step
 from vaekit.core.trace import Site, Trace
 from vaekit.models import VAE
 from vaekit.parts import posteriors, priors
@@ -337,6 +338,12 @@ def test_the_second_stage_leaves_encoder_and_decoder_to_the_bit():
     moved = {n for n, v in after.items() if not torch.equal(v, before[n])}
     assert moved and all(n.startswith("prior.") for n in moved) and after["prior.begun"]
     assert set(history.validations[-1].held_out) == {"loss", "matching"}
+
+
+def test_a_prior_that_begins_and_then_learns_by_gradient_has_nothing_to_be_set_from_data():
+    system, _ = made("real", "latent_diffusion", width=8)
+    step = Step(system.model, system.stages[1].objective)
+    assert len(step.beginners) == 2 and not any(name.startswith("model.prior") for name in step.learners)
 
 
 class Halting:

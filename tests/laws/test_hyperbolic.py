@@ -134,6 +134,14 @@ def test_places_at_the_origin_and_at_the_rim_stay_finite(far):
     assert bool(torch.isfinite(Gyroplanes(2, 3, 1.0)(torch.full((1, 1, 2), 1e6))).all())
 
 
+def test_distances_far_out_are_no_coarser_in_bf16():
+    z = torch.randn(1, 200, 2, generator=torch.Generator().manual_seed(0))
+    planes, z = Gyroplanes(2, 5, 1.0), 9 * z / z.norm(dim=-1, keepdim=True)
+    exact = planes(z)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(planes(z.bfloat16()), planes(z.bfloat16().float())) and torch.equal(planes(z), exact)
+
+
 def test_draws_are_told_from_their_neighbours_as_far_out_as_means_reach():
     """log q of a draw is that of the noise it was made of, at the largest distance and the smallest scale that a posterior can have."""
     q = Hyperbolic(2)(torch.tensor([[[1e4, 1e4, -2.0, -2.0]]]))

@@ -12,11 +12,12 @@ from test_models import COLUMNS, LATENT, labelled, stacked, x_of
 
 from vaekit.core.batch import Batch
 from vaekit.core.choose import centre, enumerate_, fixed, from_posterior, from_prior
+from vaekit.core.errors import InputError
 from vaekit.core.noise import RowNoise
 from vaekit.core.objective import Objective, Step
 from vaekit.data.loading import Loader
 from vaekit.models import LabelledVAE
-from vaekit.parts.objectives import KL, Classification, RateUnder, Reconstruction
+from vaekit.parts.objectives import KL, Classification, CovariancePenalty, ImportanceBound, MeanDiscrepancy, RateUnder, Reconstruction
 from vaekit.tasks import augment, encode, generate, predict, ranked_dimensions, score
 
 ROWS, K = 7, 3
@@ -45,6 +46,14 @@ def test_the_enumerated_bound_is_the_papers(seen):
     loss, _ = Objective(Reconstruction(), KL())(trace)
     torch.testing.assert_close(loss, -trace.elbo().mean())
     assert torch.equal(trace.weight.sum(0).round(decimals=5), torch.ones(ROWS))
+
+
+@pytest.mark.parametrize("term", [ImportanceBound(3), MeanDiscrepancy(), CovariancePenalty()])
+def test_a_term_that_takes_particles_for_draws_is_refused_where_they_are_classes(term):
+    trace = labelled()(Batch(x_of()), enumerate_("y", from_posterior()))
+    with pytest.raises(InputError, match="all states of a class") as caught:
+        term(trace)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_exact_label_moves_the_classifier_by_its_own_term_alone():

@@ -1,6 +1,7 @@
 """Laws of posteriors: what each family promises beyond the laws of recipes."""
 
 import copy
+from dataclasses import replace
 from inspect import signature
 
 import pytest
@@ -160,6 +161,17 @@ def test_at_rest_the_moments_of_the_training_rows_stand_for_the_batch(tmp_path):
         torch.testing.assert_close(system.model(one, from_posterior(1, RowNoise(one.x))).elbo(), score[:1])
         save_system(system, tmp_path / "kept")
         assert torch.equal(load_system(tmp_path / "kept", BOOK).model(batch, from_posterior(1, RowNoise(batch.x))).elbo(), score)
+
+
+def test_rows_that_weigh_less_are_normalised_at_rest_as_they_were_while_training():
+    """Rows that a batch has more of than the data: their weight says so to the loss, and the head normalises them as they come."""
+    system, feed = made("real", mean_spread=0.7)
+    head, batch = system.model.posterior.head, held_out(feed)
+    uneven = replace(batch, weight=torch.linspace(0.1, 1.9, batch.rows))
+    trained = system.model(uneven, from_posterior()).sites["z"].posterior.mean
+    head.eval()
+    head.settle(head.observe(system.model(uneven, from_posterior())))
+    torch.testing.assert_close(system.model(uneven, from_posterior()).sites["z"].posterior.mean, trained, rtol=1e-3, atol=1e-3)
 
 
 def test_a_normalised_mean_can_be_traced_whole():

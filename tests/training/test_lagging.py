@@ -1,7 +1,9 @@
 """A decoder that waits for its encoder: who steps when, when it ends, and that it goes on to the bit."""
 
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from small import SETTINGS, made, rows
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 
 from vaekit.core.errors import InputError
 from vaekit.core.objective import Step
+from vaekit.data.loading import Loader
 from vaekit.evaluation import measure_latents
 from vaekit.training import History, Settings, fit
 from vaekit.training.archive import load_tensors
@@ -114,6 +117,18 @@ def test_it_ends_with_a_note_where_the_information_no_longer_rises():
     assert lagging.measured(feed.validation) == "" and lagging.ahead
     assert lagging.measured(feed.validation).startswith("the encoder no longer runs ahead: latents tell") and not lagging.ahead
     assert lagging.measured(feed.validation) == ""
+
+
+def test_labels_have_no_say_in_what_latents_tell():
+    labels = np.arange(320) % 2
+    system, feed = made(replace(rows(), label=labels, classes=("a", "b")), "m2")
+    told = []
+    for known in (labels, np.full(320, -1)):
+        held = Loader({**feed.validation.rows, "label": torch.from_numpy(known[: len(feed.validation.rows["x"])])}, system.modality, 32)
+        lagging = Lagging(Step(system.model, system.stages[0].objective), 5, torch.clone)
+        lagging.measured(held)
+        told.append(lagging.information)
+    assert told[0] == told[1]
 
 
 def test_a_code_without_a_density_is_refused():

@@ -130,7 +130,8 @@ def m1_m2(
         alpha: weight of the mean of -log q(y|x) over labelled rows beside the mean of M2's bound over all rows; a number or a schedule.
         labelled: share of a batch that is labelled rows, where the data has fewer.
         beta: weight of the rate of f while the VAE is learnt, a number or a schedule; where it ends, of all rates once all learn together.
-        free_bits: nats a coordinate of f, then of z, and of the class as one, below which the rate costs nothing more.
+        free_bits: nats a coordinate of f, then of z, and of the class as one, below which the rate costs nothing more; once all learn
+            together, of f as one.
         vae_share: share of the training that the VAE gets, in (0, 1).
         joint: share of the rest in which all learn together, in (0, 1); before it, M2 learns alone.
         classifier: sizes of q(y|x)'s network where they are others than those of q(f|x)'s, such as `{"dropout": 0.3}`.

@@ -9,6 +9,7 @@ Mathieu et al. 2019, arXiv:1901.06033)
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["Gyroplanes"]
@@ -34,7 +35,10 @@ class Gyroplanes(nn.Module):
         self.width, self.positions = planes, ()
 
     def forward(self, z: Tensor) -> Tensor:
-        """Distances `(S, B, planes)`."""
-        away = (self.root**2 * z.square().sum(-1, keepdim=True) + _TINY).sqrt().clamp(max=_FARTHEST)
-        along = nn.functional.linear(z, self.normals)
-        return (self.root * (away.sinh() / away * along + away.cosh() * self.offsets)).asinh() / self.root
+        """Distances `(S, B, planes)`, float32."""
+        # Far out, a distance is what two large numbers differ by: in bf16, nothing of it would be left.
+        with torch.autocast(z.device.type, enabled=False):
+            z = z.float()
+            away = (self.root**2 * z.square().sum(-1, keepdim=True) + _TINY).sqrt().clamp(max=_FARTHEST)
+            along = nn.functional.linear(z, self.normals)
+            return (self.root * (away.sinh() / away * along + away.cosh() * self.offsets)).asinh() / self.root

@@ -93,8 +93,10 @@ class Adversary(Term):
     def opponent(self, trace: Trace) -> Tensor:
         """The critic's cross-entropy and the penalty of its slope, `(S, B)`, nats."""
         x, observed, condition = trace.batch.evidence
-        h = self.critic.embed(x, observed)
-        _, logits = self.critic(torch.cat([h, h + _STEP * torch.randn_like(h)]), condition)
+        h = self.critic.embed(x, observed).float()
+        # A slope is a small difference of logits: bf16 would round it away.
+        with torch.autocast(h.device.type, enabled=False):
+            _, logits = self.critic(torch.cat([h, h + _STEP * torch.randn_like(h)]), None if condition is None else condition.float())
         drawn, rebuilt = self.false(trace)
         slope = _slope(logits[:1], logits[1:], h[0, 0].numel())
         return softplus(-logits[:1]) + 0.5 * (softplus(drawn) + softplus(rebuilt)) + self.penalty * slope
@@ -165,8 +167,9 @@ class LatentAdversary(Term):
 
     def opponent(self, trace: Trace) -> Tensor:
         """The critic's cross-entropy and the penalty of its slope, `(S, B)`, nats."""
-        drawn = self._prior(trace)
-        here, there = (self.judged(values, trace) for values in (drawn, drawn + _STEP * torch.randn_like(drawn)))
+        drawn = self._prior(trace).float()
+        with torch.autocast(drawn.device.type, enabled=False):
+            here, there = (self.judged(values, trace) for values in (drawn, drawn + _STEP * torch.randn_like(drawn)))
         return softplus(-here) + softplus(self.encoded(trace)) + self.penalty * _slope(here, there, drawn.shape[-1])
 
     def _prior(self, trace: Trace) -> Tensor:

@@ -16,6 +16,7 @@ from vaekit.core.errors import InputError
 from vaekit.core.objective import Needs, Term
 from vaekit.core.schedule import Weight
 from vaekit.core.trace import Trace
+from vaekit.parts.objectives.alike import needs_draws
 
 __all__ = ["ImportanceBound"]
 
@@ -43,7 +44,12 @@ class ImportanceBound(Term):
         self.log_weight = _doubly_reparameterised if doubly_reparameterised else _plain
 
     def forward(self, trace: Trace) -> Tensor:
-        """The negative bound, `(B,)`, nats."""
+        """The negative bound, `(B,)`, nats.
+
+        Raises:
+            InputError: where particles are states of a class, each with a weight.
+        """
+        needs_draws(self, trace)
         log_weight = self.log_weight(trace, self.groups)
         return math.log(log_weight.shape[1]) - log_weight.logsumexp(1).mean(0)
 

@@ -19,6 +19,7 @@ from vaekit.core.noise import RowNoise
 from vaekit.core.objective import Term
 from vaekit.core.schedule import Weight
 from vaekit.core.trace import Site, Trace
+from vaekit.parts.objectives.alike import needs_draws
 
 __all__ = ["Kernel", "MeanDiscrepancy"]
 
@@ -44,7 +45,12 @@ class MeanDiscrepancy(Term):
         self.kernel: Callable[[Tensor, float], Tensor] = {"imq": _inverse_multiquadratic, "rbf": _gaussian}[kernel]
 
     def forward(self, trace: Trace) -> Tensor:
-        """The squared discrepancy, summed over the sites, `()`."""
+        """The squared discrepancy, summed over the sites, `()`.
+
+        Raises:
+            InputError: where particles are states of a class, each with a weight.
+        """
+        needs_draws(self, trace)
         return torch.stack([self._of(name, site, trace) for name, site in trace.sites.items()]).sum()
 
     def _of(self, name: str, site: Site, trace: Trace) -> Tensor:

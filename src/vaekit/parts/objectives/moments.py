@@ -1,6 +1,6 @@
 r"""The aggregate posterior's covariance, drawn towards the identity.
 
-    o sum_{i != j} C_ij^2 + d sum_i (C_ii - 1)^2
+    o (sum_{i != j} C_ij^2 + d sum_i (C_ii - 1)^2)
     C = Cov_x E_q[z]  (I)          C = Cov_x E_q[z] + E_x Var_q[z], the covariance of q(z)  (II)
 
 (Kumar, Sattigeri, Balakrishnan 2018, arXiv:1711.00848)
@@ -15,6 +15,7 @@ from vaekit.core.declared import NonNegative, conform
 from vaekit.core.objective import Term
 from vaekit.core.schedule import Weight
 from vaekit.core.trace import Site, Trace
+from vaekit.parts.objectives.alike import needs_draws
 
 __all__ = ["CovariancePenalty", "of_aggregate", "of_means"]
 
@@ -52,7 +53,12 @@ class CovariancePenalty(Term):
         self.covariance, self.diagonal = covariance, diagonal
 
     def forward(self, trace: Trace) -> Tensor:
-        """The penalty over o, `()`."""
+        """The penalty over o, `()`.
+
+        Raises:
+            InputError: where particles are states of a class, each with a weight.
+        """
+        needs_draws(self, trace)
         return torch.stack([_distance(self.covariance(site), self.diagonal) for site in trace.sites.values()]).sum()
 
 

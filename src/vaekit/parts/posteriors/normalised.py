@@ -52,6 +52,7 @@ class NormalisedMean(nn.Module, LearnsFromData):
         spread: g, the deviation of the means over a batch, of a channel of a grid that of all its positions together; above 0.
         site: the latent's name in a walk.
         found: what was normalised, as a walk's site shows it: `means`, or `distances` where the head says how far a prior is.
+        weighed: whether rows count by their weights, here and at rest alike.
 
     Raises:
         InputError: where the spread is not above 0.
@@ -61,11 +62,12 @@ class NormalisedMean(nn.Module, LearnsFromData):
     variance: Tensor
 
     def __init__(
-        self, head: nn.Module, latent: int, spread: Positive = 0.6, site: str = "z", found: Callable[[Site], Tensor] = means
+        self, head: nn.Module, latent: int, spread: Positive = 0.6, site: str = "z", found: Callable[[Site], Tensor] = means,
+        weighed: bool = False,
     ):
         super().__init__()
         conform("spread", spread, Positive)
-        self.head, self.spread, self.site, self.found = head, spread, site, found
+        self.head, self.spread, self.site, self.found, self.weighed = head, spread, site, found, weighed
         self.shift = nn.Parameter(torch.zeros(latent))
         self.register_buffer("mean", torch.zeros(latent))
         self.register_buffer("variance", torch.ones(latent))
@@ -115,7 +117,9 @@ class NormalisedMean(nn.Module, LearnsFromData):
             raise ValueError("means are normalised over rows that are seen: the batch has no x")
         found = self.found(site)
         away = (found - self.shift) / self._deviation(found)
-        weight = 1.0 if trace.batch.weight is None else trace.batch.weight.reshape(-1, *(1,) * (away.dim() - 2))
+        # At rest a row must lie where it lay while training: among the rows of a batch as they came, unless they are weighed there too.
+        rows = trace.batch.weight if self.weighed else None
+        weight = 1.0 if rows is None else rows.reshape(-1, *(1,) * (away.dim() - 2))
         return torch.stack([(weight * trace.mean(values)).flatten(0, -2).mean(0) for values in (away, away.square())])
 
     def after_step(self, observed: Tensor) -> None:

@@ -28,7 +28,7 @@ class Weighed(nn.Module):
 
     def __init__(self, latent: int, spread: Positive = 0.6, site: str = "z"):
         super().__init__()
-        self.means = NormalisedMean(nn.Identity(), latent, spread, site)
+        self.means = NormalisedMean(nn.Identity(), latent, spread, site, weighed=True)
 
     def forward(self, found: Any, weight: Tensor) -> Distribution:
         """The posterior with its means normalised.

@@ -15,7 +15,7 @@ from torch.distributions import Distribution
 
 from vaekit.core.conditional import Conditional
 from vaekit.core.declared import Count, conform
-from vaekit.core.learned import LearnsFromData
+from vaekit.core.learned import Begins
 from vaekit.core.trace import Trace
 from vaekit.parts.distributions import Integrated, NormalFlow
 from vaekit.parts.networks import VelocityField
@@ -23,7 +23,7 @@ from vaekit.parts.networks import VelocityField
 __all__ = ["LatentDiffusion"]
 
 
-class LatentDiffusion(Conditional, LearnsFromData):
+class LatentDiffusion(Conditional, Begins):
     """A prior that is fitted to the latents of the system it stands in.
 
     Arguments:
@@ -68,13 +68,3 @@ class LatentDiffusion(Conditional, LearnsFromData):
         self.location.copy_(mean.mean(0))
         # The law of total variance: a batch's draws alone would say it far less surely.
         self.scale.copy_((mean.var(0, correction=0) + variance.mean(0)).sqrt())
-
-    def observe(self, trace: Trace) -> Tensor:
-        """Nothing: the field learns in the units that it began in."""
-        return self.location.new_zeros(())
-
-    def after_step(self, observed: Tensor) -> None:
-        """The units stay."""
-
-    def settle(self, observed: Tensor) -> None:
-        """The units stay."""
