@@ -7,8 +7,10 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from vaekit.core.errors import InputError
 from vaekit.data import open_records, stream_records
@@ -120,6 +122,8 @@ TEXT_IN_NUMBERS = [
     ('a,b,c\n1,"two\nlines",2\n3,4,x\n', "'b'", "line 3", "two"),
     ("a;b\n1;2\n3;4,5\n", "'b'", "line 3", "'4,5'"),
     ("a\n1\n\nx\n", "'a'", "line 4", "'x'"),
+    ("a,b\n1,2\n3,1_000\n5,6\n", "'b'", "line 3", "'1_000'"),
+    ("a\n1\nyes\n1_0\n", "'a'", "line 3", "'yes'"),
 ]
 
 
@@ -155,6 +159,13 @@ def test_csv_of_the_wrong_form(tmp_path, text, part):
     refused(tmp_path / "a.csv", "a.csv", part)
 
 
+def test_parquet_with_two_columns_of_one_name(tmp_path):
+    parquet.write_table(pa.table([[1.0, 2.0], [3.0, 4.0]], names=["a", "a"]), tmp_path / "a.parquet")
+    refused(tmp_path / "a.parquet", "a.parquet", "'a' stands over two columns")
+    with pytest.raises(InputError, match="'a' stands over two columns"):
+        list(stream_records(tmp_path / "a.parquet"))
+
+
 def test_csv_in_another_encoding(tmp_path):
     (tmp_path / "a.csv").write_bytes("a,b\n1,é\n".encode("latin-1"))
     refused(tmp_path / "a.csv", "UTF-8")
@@ -181,13 +192,23 @@ def test_labels_and_condition(tmp_path):
     refused(np.ones((2, 2)), "3 values", labels=[1, 2, 3])
 
 
-def test_arrays_that_are_no_rows():
+def test_arrays_that_are_no_rows(tmp_path):
     refused(np.array(["a", "b"]), "text")
     refused(np.array([[1j]]), "complex")
     refused([[1, 2], [3]], "different lengths")
     refused(np.ones(5), "reshape")
     refused(np.ones((0, 4)), "no values", "(0, 4)")
     refused({"a": 1}, "Python objects")
+    refused(3.0, "single number")
+    np.save(tmp_path / "a.npy", 3.0)
+    refused(tmp_path / "a.npy", "a.npy", "single number")
+    refused(np.ones((3, 2)), "a.npy", "single number", labels=tmp_path / "a.npy")
+    with pytest.raises(InputError, match="single number"):
+        list(stream_records(tmp_path / "a.npy"))
+    np.savez(tmp_path / "a.npz", x=3.0)
+    refused(tmp_path / "a.npz", "a.npz", "single number")
+    np.savez(tmp_path / "b.npz", x=np.ones((3, 2)), label=1)
+    refused(tmp_path / "b.npz", "'label' has 1 values", "3 rows")
 
 
 def test_an_unknown_suffix(tmp_path):

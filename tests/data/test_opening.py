@@ -194,6 +194,30 @@ def test_classes_and_gaps(labels, index, classes):
     assert records.classes == classes
 
 
+def test_labels_of_twenty_digits_are_told_apart(tmp_path):
+    names = ["12345678901234567891", "12345678901234567890", "7", "-1", "", "12345678901234567890"]
+    (tmp_path / "y.txt").write_text("\n".join(names) + "\n")
+    records = open_records(np.ones((6, 2)), labels=tmp_path / "y.txt")
+    assert records.classes == ("7", "12345678901234567890", "12345678901234567891") and records.label.dtype == np.int64
+    assert records.label.tolist() == [2, 1, 0, -1, -1, 1]
+
+
+def test_a_text_file_may_begin_with_a_mark_of_its_encoding(tmp_path):
+    (tmp_path / "y.txt").write_text("a\nb\na\n", "utf-8-sig")
+    records = open_records(VALUES, labels=tmp_path / "y.txt")
+    assert records.classes == ("a", "b") and records.label.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize(("values", "kind", "classes"), [(["a", pd.NA, "b"], "string", ("a", "b")), ([3, pd.NA, 5], "Int64", ("3", "5"))])
+def test_what_a_pandas_series_lacks_is_lacking(values, kind, classes):
+    given = pd.Series(values, dtype=kind)
+    for column in (given, given.to_numpy(dtype=object)):
+        records = open_records(VALUES, labels=column, condition=column)
+        assert records.label.tolist() == [0, -1, 1] and records.classes == classes
+        told = records.condition[:, 0].tolist()
+        assert pd.isna(told).tolist() == [False, True, False] and not any(value is pd.NA for value in told)
+
+
 def test_blank_lines_of_a_column_are_blank_labels(tmp_path):
     (tmp_path / "y.csv").write_text("y\na\n\nb\n")
     (tmp_path / "y.txt").write_text("a\n\nb\n")

@@ -19,11 +19,15 @@ from vaekit.core.batch import Batch
 from vaekit.core.modality import Modality
 from vaekit.core.noise import RandomNoise, RowNoise
 
-__all__ = ["Loader"]
+__all__ = ["Loader", "seed_of"]
 
 
-def _key(*parts: int) -> int:
-    """One seed from several numbers, so that neighbouring epochs and steps have unrelated generators."""
+def seed_of(*parts: int) -> int:
+    """One seed from several numbers, so that neighbouring epochs, steps and chunks have unrelated generators.
+
+    Arguments:
+        parts: whole numbers.
+    """
     key = 0x243F6A8885A308D3
     for part in parts:
         key = ((key ^ (part + 0x9E3779B97F4A7C15)) * 0xBF58476D1CE4E5B9) & ((1 << 63) - 1)
@@ -81,13 +85,13 @@ class Loader:
             rank: this process, of `ranks`, each of which sees other rows.
         """
         pools, steps = self._pools(ranks), self.steps(ranks)
-        generator = torch.Generator().manual_seed(_key(self.seed, number))
+        generator = torch.Generator().manual_seed(seed_of(self.seed, number))
         orders = [pool.order(steps * ranks * pool.size, generator).to(self.device) for pool in pools]
         weight = torch.cat([torch.full((pool.size,), pool.weight, device=self.device) for pool in pools]) if len(pools) > 1 else None
         noise = torch.Generator(device=self.device)
         for step in range(start, steps):
             turn = step * ranks + rank
-            noise.manual_seed(_key(self.seed, number, step, rank))
+            noise.manual_seed(seed_of(self.seed, number, step, rank))
             index = torch.cat([order[turn * pool.size : (turn + 1) * pool.size] for order, pool in zip(orders, pools)])
             # Several times as fast as values[index], which does not copy whole rows.
             rows = {name: values.index_select(0, index) for name, values in self.rows.items()}

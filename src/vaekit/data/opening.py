@@ -59,7 +59,8 @@ def open_records(data: Any, labels: Any = None, condition: Any = None, columns: 
     if not records.x.size:
         raise InputError(f"{records.source}: holds no values (shape {records.x.shape}); give at least one row")
     if records.x.ndim < 2:
-        raise InputError(f"{records.source}: holds a single line of {len(records.x)} numbers; reshape it to (rows, columns)")
+        held = f"single line of {len(records.x)} numbers; reshape it to" if records.x.ndim else "single number; give"
+        raise InputError(f"{records.source}: holds a {held} (rows, columns)")
     if label_columns is not None:
         records = _labelled(records, label_columns)
     if of_label:
@@ -175,7 +176,7 @@ def _columns_of_path(opened: Arrays | Table, given: str | Path, role: str) -> _C
             return _columns_of_array(read_idx(path), role)
         case "txt":
             with reading(path, (UnicodeDecodeError,), "UTF-8 text file"):
-                return [(role, np.array(path.read_text("utf-8").splitlines(), dtype=object))]
+                return [(role, np.array(path.read_text("utf-8-sig").splitlines(), dtype=object))]
         case _:
             raise InputError(f"{path}: {role} cannot be read from this; give .csv, .parquet, .npy, .idx(.gz) or .txt with one a line")
 
@@ -212,5 +213,5 @@ def _by_class(records: Records) -> np.ndarray:
 
 def _check_lengths(records: Records, columns: _Columns, role: str) -> None:
     for name, values in columns:
-        if len(values) != records.rows:
-            raise InputError(f"{role}: {name!r} has {len(values)} values, but {records.source} has {records.rows} rows; give one a row")
+        if (count := len(values) if values.ndim else 1) != records.rows:
+            raise InputError(f"{role}: {name!r} has {count} values, but {records.source} has {records.rows} rows; give one a row")

@@ -190,7 +190,11 @@ def _encoded(fact: _Fact, column: np.ndarray) -> Tensor:
         texts = [_as_text(v) for v in column]
         unknown = next((t for t in texts if t not in place), None)
         if unknown is not None:
-            raise InputError(f"condition '{fact.name}': {unknown!r} was not in the training rows: {nearest(unknown, fact.names)}")
+            near = nearest(unknown, fact.names).rstrip(".")
+            raise InputError(
+                f"condition '{fact.name}': {unknown!r} was not in the training rows: {near}; where few rows have it, drop them, or merge "
+                "it with another value"
+            )
         return torch.nn.functional.one_hot(torch.tensor([place[t] for t in texts]), len(fact.names)).float()
     numbers = _numbers(column)
     if numbers is None:

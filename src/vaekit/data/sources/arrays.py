@@ -69,9 +69,13 @@ def as_array(data: Any) -> np.ndarray:
         # numpy has no bfloat16.
         return (data.float() if data.is_floating_point() and data.element_size() < 4 else data).numpy()
     try:
-        return np.asarray(data)
+        values = np.asarray(data)
     except ValueError as error:
         raise InputError("data: its rows have different lengths; give rows of one length") from error
+    if values.dtype != object:
+        return values
+    # The NA of pandas is neither equal nor unequal to anything; what is missing is None here.
+    return np.asarray(np.frompyfunc(lambda value: None if type(value).__name__ == "NAType" else value, 1, 1)(values), dtype=object)
 
 
 def plain(values: np.ndarray, source: str) -> np.ndarray:
@@ -135,6 +139,8 @@ def map_npy(path: Path) -> np.ndarray:
             raise InputError(f"{path}: holds pickled Python objects, which are never loaded; save plain numbers (array.astype(float))")
         if 0 in shape:
             raise InputError(f"{path}: holds no values (shape {shape}); give a file with at least one row")
+        if not shape:
+            raise InputError(f"{path}: holds a single number; save an array with the rows first")
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
 

@@ -64,8 +64,10 @@ def _encode_text(values: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str
     missing = texts == ""
     distinct, index = np.unique(texts, return_inverse=True)
     if all(text == "" or text.removeprefix("-").isdecimal() for text in distinct):
-        numbers = np.array([-1 if text == "" else int(text) for text in distinct], np.int64)
-        return _encode_numbers(numbers[index], missing, source)
+        numbers = [-1 if text == "" else int(text) for text in distinct]
+        # Python's own integers have room for names of twenty digits.
+        kind = np.int64 if max(map(abs, numbers)) < 1 << 63 else object
+        return _encode_numbers(np.array(numbers, kind)[index], missing, source)
     return _indexed(texts, np.unique(texts[~missing]), missing)
 
 

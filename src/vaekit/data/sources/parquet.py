@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vaekit.data.sources.reading import reading
-from vaekit.data.sources.tables import Table, check_present
+from vaekit.data.sources.tables import Table, check_names, check_present
 
 __all__ = ["parquet_chunks", "read_parquet"]
 
@@ -14,11 +14,12 @@ def read_parquet(path: Path) -> Table:
     """A parquet file, in memory.
 
     Raises:
-        InputError: where the file is damaged or has no rows.
+        InputError: where the file is damaged or has no rows, or two columns have one name.
     """
     from pyarrow import parquet
 
     with _whole(path), parquet.ParquetFile(path) as file:
+        _names(file.schema_arrow, path)
         table, indices = file.read(), _index_columns(file.schema_arrow)
     index = table[indices[0]].to_numpy() if len(indices) == 1 else None
     return Table(table.drop_columns(indices), str(path), "parquet", index).filled()
@@ -42,8 +43,7 @@ def parquet_chunks(path: Path, rows: int, columns: Sequence[str] | None, others:
     start = 0
     # Without read-ahead, since a row group may be the whole file.
     with _whole(path), parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
-        schema = file.schema_arrow
-        names = [name for name in schema.names if name not in _index_columns(schema)]
+        names = _names(file.schema_arrow, path)
         check_present([*(columns or ()), *others], names, str(path))
         wanted = names if columns is None else [*dict.fromkeys([*columns, *others])]
         for batch in file.iter_batches(batch_size=rows, columns=wanted, use_threads=False):
@@ -55,6 +55,13 @@ def _whole(path: Path) -> Any:
     import pyarrow as pa
 
     return reading(path, (pa.ArrowException, OSError), "parquet file")
+
+
+def _names(schema: Any, path: Path) -> list[str]:
+    """The columns' names without the index."""
+    names = [name for name in schema.names if name not in _index_columns(schema)]
+    check_names(names, str(path))
+    return names
 
 
 def _index_columns(schema: Any) -> list[str]:

@@ -130,13 +130,29 @@ class Table:
                 return text.cast(kept)
             except pa.ArrowInvalid:
                 continue
-        row = next(row for row, cell in enumerate(text.to_pylist()) if cell is not None and not is_number(cell))
+        row = _first_unread(text)
         cell = str(column[row].as_py())
         shown = cell if len(cell) <= 40 else cell[:37] + "..."
         raise InputError(
             f"{self.source}: column {name!r}, {self.place(self.first + row)}: {shown!r} is not a number; "
             f"correct or blank that cell, drop the column, or, when training, name it in labels or condition"
         )
+
+
+def _first_unread(text: Any) -> int:
+    """The position of the first cell that is read as no number by Arrow, which refuses some that Python takes, such as 1_000."""
+    import pyarrow as pa
+
+    first, end = 0, len(text)
+    # All cells before `first` are numbers, and one before `end` is none.
+    while end - first > 1:
+        middle = (first + end) // 2
+        try:
+            text.slice(first, middle - first).cast(pa.float64())
+            first = middle
+        except pa.ArrowInvalid:
+            end = middle
+    return first
 
 
 def is_frame(data: Any) -> bool:
