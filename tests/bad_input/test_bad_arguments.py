@@ -54,6 +54,11 @@ def table(tmp_path):
         (("--set", "latent=1", "--set", "latent=2"), ("latent is given twice",)),
         (("--set", "beta=1", "--set", "beta.recipe=linear"), ("'beta' is given as a value already",)),
         (("--set", "run=there"), ("option of its own", "--run")),
+        (("--set", "data=m.csv"), ("option of its own", "give DATA")),
+        (("--set", "split_seed=1"), ("split_seed", "Python alone", "leave it out")),
+        (("--members", "2", "--set", "watching=1"), ("watching", "Python alone")),
+        (("--members", "2", "--set", "test=0"), ("test must be above 0 for a report", "--no-report")),
+        (("--set", "kind=3"), ("kind must be a word, not 3",)),
         (("--epochs", "1", "--set", "epochs=2"), ("--epochs and --set epochs", "one of the two")),
         (("--epochs", "few"), ("--epochs", "integer")),
         (("--wonder",), ("--wonder", "vae --help")),
@@ -62,6 +67,25 @@ def table(tmp_path):
 )
 def test_fit_refuses(vae, table, words, names):
     vae.refused("fit", table, *words, names=names)
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("--epochs", "2", "--set", "epochs=3"), ("--epochs and --set epochs", "one of the two")),
+        (("--set", "folder=x"), ("option of its own", "give --out")),
+        (("--set", "recipes=x"), ("option of its own", "give --recipes")),
+        (("--set", "beta_vae=3"), ("beta_vae is a recipe here", "beta_vae.KEY=VALUE")),
+        (("--set", "test=0"), ("test must be above 0", "--data")),
+        (("--set", "beta_vae.test=0"), ("test must be above 0", "--data")),
+        (("--data", "mm.csv"), ("mm.csv", "is not there", "did you mean 'm.csv'?")),
+        (("--particles", "0"), ("particles must be a whole number of 1 or more, not 0",)),
+        (("--set", "kind=3"), ("kind must be a word, not 3",)),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_a_comparison_refuses_before_it_trains(vae, table, words, names):
+    vae.refused("compare", table, "--recipes", "vae,beta_vae", *words, names=names)
 
 
 def test_a_device_that_is_not_there(vae, table):

@@ -99,6 +99,13 @@ def test_a_condition_that_is_missing_or_unknown(vae, here):
         (("traverse", "images", "--dimensions", 7, "--out", "o.npy"), ("dimension 7", "0..1")),
         (("traverse", "images", "--span", 3, "--out", "o.npy"), ("--span '3'", "pair", "-3,3")),
         (("traverse", "images", "--steps", 1, "--out", "o.npy"), ("steps", "2 or more")),
+        (("traverse", "images", "--span", "nan,nan", "--out", "o.npy"), ("--span 'nan,nan'", "finite")),
+        (("traverse", "images", "--row", 5, "--out", "o.npy"), ("--row 5", "give DATA")),
+        (("generate", "images", "--temperature", "inf", "--out", "o.npy"), ("--temperature 'inf'", "finite")),
+        (("augment", "table", "--temperature", "inf", "--out", "o.csv"), ("temperature must be 0 or more and finite, not inf",)),
+        (("interpolate", "table", "m.csv", "--seed", -1, "--out", "o.csv"), ("--seed", "greater than or equal to 0")),
+        (("generate", "images", "--seed", "99999999999999999999", "--out", "o.npy"), ("--seed", "4294967295")),
+        (("evaluate", "table", "--particles", 0), ("particles must be a whole number of 1 or more, not 0",)),
     ],
     ids=lambda value: " ".join(map(str, value)),
 )
@@ -113,6 +120,13 @@ def test_a_run_folder_that_holds_another_run(vae, here):
     vae.refused("fit", "digits", "--run", "other", names=("other", "holds other files"))
     vae.refused("fit", "digits", "--run", "other", "--replace", names=("other", "holds other files"))
     vae.refused("fit", "digits", "--run", "m.csv", names=("m.csv", "is a file"))
+    words = ("fit", "--resume", "--run", "table", "--recipe", "beta_vae")
+    vae.refused(*words, names=("--recipe beta_vae would change the run", "its own, vae", "leave it out"))
+
+
+def test_more_memory_than_there_is(vae, here):
+    outcome = vae("interpolate", "table", "m.csv", "--from", 1, "--to", 2, "--steps", 10**14, "--out", "o.csv")
+    assert outcome.code == 1 and outcome.error.startswith("vae: error: not enough memory; ") and outcome.error.count("\n") == 1
 
 
 def test_data_that_has_changed_since_the_run(vae, here):

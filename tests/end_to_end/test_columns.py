@@ -38,3 +38,14 @@ def test_latents_are_named_by_their_site_and_classes_by_their_names(vae, table, 
     assert set(found.mean_y_blue + found.mean_y_red) == {1.0}
     vae.done("generate", "m", "-n", 3, "--label", "red", "--out", "g.csv")
     assert list(pd.read_csv(tmp_path / "g.csv").kind) == ["red"] * 3
+
+
+def test_a_condition_is_written_as_the_data_have_it(vae, table, tmp_path):
+    told = {"town": np.tile(["Paris, TX", "007"], 30), "floor": np.arange(60) % 3, "age": np.linspace(20.0, 60.0, 60)}
+    pd.read_csv(table).drop(columns="kind").assign(**told).to_parquet(tmp_path / "t.parquet")
+    vaekit.fit(tmp_path / "t.parquet", condition=list(told), run=tmp_path / "c", **SMALL)
+    for town in ("Paris, TX", "007"):
+        vae.done("generate", "c", "-n", 2, "-c", f"town={town}", "-c", "floor=2", "-c", "age=30", "--out", "g.parquet")
+        made = pd.read_parquet(tmp_path / "g.parquet")
+        assert made[list(told)].to_dict("list") == {"town": [town] * 2, "floor": [2] * 2, "age": [30.0] * 2}
+    vae.done("score", "c", "g.parquet", "--out", "s.csv")

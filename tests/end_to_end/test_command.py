@@ -113,6 +113,10 @@ def test_what_is_written_is_what_the_python_face_gives(vae, tmp_path):
     assert list(found.columns) == ["nats", "bits_per_dimension", "distortion", "rate"]
     np.testing.assert_allclose(found["nats"], expected.nats, rtol=1e-5)
     assert answer["rows"] == 150 and answer["mean_nats"] == pytest.approx(expected.nats.mean(), rel=1e-5)
+    # The rows of a later chunk are none that another seed begins with.
+    vae.done("generate", "r", "-n", 65536 + 4, "--out", "many.npy")
+    vae.done("generate", "r", "-n", 4, "--seed", 1, "--out", "few.npy")
+    assert not np.isclose(np.load("many.npy")[65536:], np.load("few.npy")).all()
 
 
 def test_sheets_of_pictures(vae, tmp_path):
@@ -125,6 +129,15 @@ def test_sheets_of_pictures(vae, tmp_path):
         vae.done(verb, "r", *words, "--out", f"{verb}.png")
         side = 8 * 7 + 2
         assert Image.open(tmp_path / f"{verb}.png").size == (shape[1] * side + 2, shape[0] * side + 2)
+    # Fewer rows than stand in a line of the sheet: each original is still over what was made of it.
+    np.savez(tmp_path / "few.npz", x=DIGITS[:5])
+    vae.done("reconstruct", "r", "few.npz", "--out", "few.png")
+    vae.done("reconstruct", "r", "few.npz", "--out", "few.npy")
+    sheet = np.asarray(Image.open(tmp_path / "few.png"))
+    assert sheet.shape == (2 * side + 2, 16 * side + 2)
+    for line, images in enumerate((DIGITS[:5], np.load("few.npy"))):
+        tiles = [sheet[line * side + 2 : (line + 1) * side : 7, place * side + 2 : (place + 1) * side : 7] for place in range(5)]
+        np.testing.assert_array_equal(tiles, images)
 
 
 def test_a_condition_steers(vae, tmp_path):
@@ -162,7 +175,10 @@ def test_labels_are_measured_with_and_never_learnt_from(vae, tmp_path):
     np.testing.assert_array_equal(np.load("with.npy"), np.load("without.npy"))
     again = vae.done("evaluate", "runs/iris-vae", "--out", "again", "--json").json
     assert again["likelihood"] == report["likelihood"] and (tmp_path / "again" / "report.html").is_file()
+    # A model that was saved without its history is measured as well.
+    (tmp_path / "runs/iris-vae/history.json").unlink()
     told = vae.done("evaluate", "runs/iris-vae", "x.csv").out
+    assert "training        unknown: the model was saved without its history" in told
     assert told.startswith("vae on iris.csv:") and (tmp_path / "runs/iris-vae/x/report.html").is_file()
 
 
@@ -251,6 +267,11 @@ def test_upper_latents_are_kept_and_each_has_its_temperature(vae, tmp_path):
     vae.done("redraw", "r", data, "--keep", 1, "--temperature", 0.7, "--out", "o.npy")
     vae.done("generate", "r", "-n", 4, "--temperature", "1,0.5", "--out", "n.npy")
     assert np.load(tmp_path / "o.npy").shape == DIGITS.shape and np.load(tmp_path / "n.npy").shape == (4, 8, 8)
+    # Rows of one value that lie in different chunks are drawn anew each in its own way.
+    np.save(tmp_path / "same.npy", DIGITS[:1].repeat(65536 + 64, axis=0))
+    vae.done("redraw", "r", "same.npy", "--out", "anew.npy")
+    made = np.load(tmp_path / "anew.npy")
+    assert not (made[65536:] == made[:64]).all()
     for words, told in ((("--keep", 2), "keep must be from 1 to 1"), (("--temperature", "1,hot"), "not a list of numbers")):
         vae.refused("redraw", "r", data, *words, "--out", "p.npy", names=(told,))
 

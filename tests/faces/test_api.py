@@ -11,6 +11,7 @@ from torch import nn
 
 import vaekit
 from vaekit.core.errors import InputError
+from vaekit.data import split
 from vaekit.faces.describing import as_svg
 
 QUICK = {"latent": 2, "hidden": [8], "epochs": 2, "progress": False}
@@ -37,7 +38,17 @@ def test_a_loaded_model_gives_the_same_numbers(tmp_path):
     np.testing.assert_array_equal(fitted.generate(5, seed=1), loaded.generate(5, seed=1))
     np.testing.assert_array_equal(fitted.score(ROWS).nats, loaded.score(ROWS).nats)
     fitted.save(tmp_path / "s")
-    np.testing.assert_array_equal(fitted.encode(ROWS).mean, vaekit.load(tmp_path / "s").encode(ROWS).mean)
+    saved = vaekit.load(tmp_path / "s")
+    np.testing.assert_array_equal(fitted.encode(ROWS).mean, saved.encode(ROWS).mean)
+    assert saved.history == fitted.history == loaded.history
+
+
+def test_a_model_is_not_saved_over_another(tmp_path):
+    vaekit.fit(ROWS, run=tmp_path / "r", **QUICK)
+    before = (tmp_path / "r" / "system.json").read_bytes()
+    with pytest.raises(InputError, match="holds something already; give another folder for the model"):
+        vaekit.fit(ROWS, **{**QUICK, "latent": 1}).save(tmp_path / "r")
+    assert (tmp_path / "r" / "system.json").read_bytes() == before
 
 
 def test_a_model_is_shown_in_two_lines(tmp_path):
@@ -110,6 +121,14 @@ def test_a_condition_that_is_missing_is_asked_for_by_its_names():
     with pytest.raises(InputError, match="which the model is told of each row"):
         in_memory.score(ROWS)
     assert in_memory.score(ROWS, condition=np.arange(80.0)).nats.shape == (80,)
+
+
+def test_a_rare_value_of_a_condition_is_told_with_what_to_do():
+    kind = np.where(LABELS, "oak", "elm").astype(object)
+    kind[7] = "yew"
+    seed = next(s for s in range(99) if 7 not in split(80, None, 0.1, 0.1, s).train)
+    with pytest.raises(InputError, match=r"condition 'condition.*'yew' was not in the training rows: .*drop them, or merge it"):
+        vaekit.fit(ROWS, condition=kind, seed=seed, **QUICK)
 
 
 def own(reader: int = 20, writer: int = 63, first: int = 3, bias: bool = True) -> dict[str, nn.Module]:

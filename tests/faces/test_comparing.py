@@ -50,6 +50,16 @@ def test_nats_of_different_likelihoods_are_not_ranked():
     assert "different likelihoods (bernoulli and normal)" in told and "c has no bound" in told and "c is told a condition" in told
 
 
+def test_samples_that_other_networks_judged_are_not_ranked():
+    def judged(value, how):
+        figures = [{"name": "Frechet distance (FID)", "unit": "1", "better": "lower", "value": value, "protocol": how}]
+        return {**metrics(1.0), "samples": {"figures": figures, "space": "8 values"}}
+
+    same, other = ({"a": judged(3.0, "extractor a"), "b": judged(1.0, f"extractor {b}")} for b in "ab")
+    assert side_by_side(same)[-1].best == (1,) and side_by_side(other)[-1].best == ()
+    assert cautions_between(same) == [] and "different networks" in " ".join(cautions_between(other))
+
+
 def test_recipes_are_trained_and_compared_on_the_same_rows(runs, tmp_path):
     folder, trained = runs
     assert trained["vae"].system.arguments["beta"] == 0.5 and (folder / "autoencoder" / "weights.safetensors").is_file()
@@ -60,7 +70,7 @@ def test_recipes_are_trained_and_compared_on_the_same_rows(runs, tmp_path):
     page = found.save(tmp_path / "new")
     text, kept = page.read_text(), json.loads(page.with_suffix(".json").read_text())
     assert "autoencoder has no bound" in text and list(kept["runs"]) == ["vae", "autoencoder"]
-    again = vaekit.compete(["vae", "autoencoder"], folder / "rows.npy", folder, resume=True, **SMALL)
+    again = vaekit.compete(["vae", "autoencoder"], folder / "rows.npy", folder, resume=True, **SMALL, vae={"beta": 0.5})
     assert again["vae"].folder == folder / "vae"
 
 
@@ -100,4 +110,21 @@ def test_what_cannot_be_compared_is_refused_in_one_line(runs, tmp_path):
         vaekit.compete(["vae", "cvae"], ROWS, tmp_path / "none", **SMALL)
     with pytest.raises(vaekit.InputError, match="two or more different recipes"):
         vaekit.compete(["vae", "vae"], ROWS, tmp_path / "none", **SMALL)
+    with pytest.raises(vaekit.InputError, match=r"vae=3: vae is a recipe here; .* vae\.KEY=VALUE"):
+        vaekit.compete(["autoencoder", "vae"], ROWS, tmp_path / "none", vae=3, **SMALL)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_run_that_is_there_is_kept_only_if_it_is_the_one_that_is_asked_for(runs):
+    folder, _ = runs
+    rows, told = folder / "rows.npy", {**SMALL, "vae": {"beta": 0.5}}
+    with pytest.raises(vaekit.InputError, match="vae: already holds a run"):
+        vaekit.compete(["beta_vae", "vae"], rows, folder, **told)
+    for data, changed, words in (
+        (rows, {"epochs": 3}, r"another argument \(epochs: 2 then, 3 now\)"),
+        (rows, {"vae": {}}, r"another argument \(beta: 0.5 then, nothing"),
+        (rows, {"test": 0.2}, r"other data \(test: 0.1 then, 0.2 now\)"), (ROWS + 1, {}, r"other data \(fingerprint"),
+    ):
+        with pytest.raises(vaekit.InputError, match=f"vae: the run had {words}"):
+            vaekit.compete(["beta_vae", "vae"], data, folder, resume=True, **{**told, **changed})
+    assert not (folder / "beta_vae").exists()

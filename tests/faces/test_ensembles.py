@@ -38,6 +38,13 @@ def test_members_hold_out_the_same_rows_and_have_weights_of_their_own(made):
     assert torch.equal(alone.parts["test"]["x"], second.parts["test"]["x"])
 
 
+def test_values_that_are_classes_are_measured_without_a_spread():
+    answers = np.random.default_rng(0).integers(1, 4, (80, 3))
+    asked = {"likelihood": "categorical", "members": 2, "progress": False, **SMALL, "epochs": 1}
+    names = {f["name"] for f in vk.ensemble(answers, **asked).evaluate(particles=2)["figures"]}
+    assert "negative log-likelihood, all members" in names and "agreement of the latent spaces" in names and "epistemic share" not in names
+
+
 def test_a_folder_of_runs_is_loaded_as_the_same_ensemble(made, tmp_path):
     rows = TABLE[:20]
     loaded = vk.load(made.folder)
@@ -89,6 +96,10 @@ def test_the_command_trains_an_ensemble_and_replaces_it(table, tmp_path, capsys)
     assert main(words) == 0 and len(vk.load(tmp_path / "two").members) == 2
     assert "negative log-likelihood, all members" in capsys.readouterr().out
     assert main(words) == 2 and "holds something already" in capsys.readouterr().err
+    # What would fail is seen before the old ensemble is removed.
+    for wrong in (["--set", "latnt=1"], ["--recipe", "vea"], ["--labels", str(tmp_path / "nowhere.csv")], ["--set", "test=0"]):
+        assert main([*words, "--replace", *wrong]) == 2 and len(vk.load(tmp_path / "two").members) == 2, wrong
+    assert "test must be above 0 for a report" in capsys.readouterr().err
     assert main([*words, "--replace", "--no-report"]) == 0
     assert main([*words, "--resume"]) == 2
     assert main([*words[:4], "--members", "0"]) == 2 and "members must be" in capsys.readouterr().err

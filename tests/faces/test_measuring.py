@@ -11,6 +11,7 @@ from torch import nn
 
 import vaekit as vk
 from vaekit.core.errors import InputError
+from vaekit.evaluation.report import page
 from vaekit.faces.cli.summary import summary
 from vaekit.faces.measuring import measured
 
@@ -67,6 +68,19 @@ def test_other_rows_can_be_measured_on():
     metrics, _ = measured(fitted(), IMAGES[:40], particles=4, baseline=False)
     assert metrics["protocol"]["held_out_rows"] == 40 and metrics["baseline"] is None
     assert "40 measured on" in metrics["about"]["facts"]
+
+
+@pytest.mark.parametrize("labels", [None, np.arange(200) % 3])
+def test_rows_of_classes_that_training_had_not_are_shown_without_a_name(labels):
+    model = fitted(labels=labels)
+    metrics, gallery = measured(model, vk.open_records(IMAGES[:40], np.arange(40) % 5), particles=4, baseline=False)
+    assert set(gallery.map.label.tolist()) == ({-1} if labels is None else {-1, 0, 1, 2})
+    assert "<svg" in page(metrics, gallery, model.history.to_json())
+
+
+def test_no_particles_measure_nothing():
+    with pytest.raises(InputError, match="particles must be a whole number of 1 or more, not 0"):
+        fitted().evaluate(particles=0)
 
 
 def test_what_a_model_is_told_of_each_row_stands_at_the_head_of_its_page():

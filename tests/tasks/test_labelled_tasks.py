@@ -78,6 +78,11 @@ def test_a_conditional_model_makes_labelled_rows_too():
     values, names = made.augment(7)
     assert values.shape == (7, 4) and names.tolist() == ["0", "1", "2", "0", "1", "2", "0"]
     assert np.array_equal(made.augment(3, "2")[0], made.generate(3, condition="2"))
+    # A class is told as the data spell it, however it is asked for.
+    assert made.augment(2, [1.0, np.int64(2)])[1].tolist() == ["1", "2"] and set(made.augment(3, 2.0)[1]) == {"2"}
+    for asked, words in (([], "has 0 rows, but 3"), (["0", "1"], "has 2 rows, but 3"), ("3", "'3' was not in the training rows")):
+        with pytest.raises(vk.InputError, match=words):
+            made.augment(3, asked)
 
 
 @pytest.mark.parametrize(("ask", "words"), [
@@ -95,6 +100,8 @@ def test_a_model_without_classes_says_so(plain, ask, words):
     (lambda model: model.generate(3, label="brich"), "'brich' is not one that the model was trained with: did you mean 'birch'"),
     (lambda model: model.generate(3, label=["ash", "birch"]), "2 classes do not fit 3 rows"),
     (lambda model: model.augment(0), "count must be 1 or more"),
+    (lambda model: model.augment(3, []), "0 classes do not fit 3 rows"),
+    (lambda model: model.augment(3, temperature=np.inf), "temperature must be 0 or more and finite, not inf"),
 ])
 def test_a_class_that_is_none_is_named(m2, ask, words):
     with pytest.raises(vk.InputError, match=words) as caught:

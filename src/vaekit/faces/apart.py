@@ -3,6 +3,7 @@
     OUT stands apart from IN:   OUT is not IN, nor an alias of it, nor a picture in the folder IN, nor a run to be replaced that holds IN
 
 Another file that is there already may be written over: a second call of the same command replaces what the first one made.
+A folder that is to hold a model must be empty.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 from vaekit.core.errors import InputError
 
-__all__ = ["refuse_inside", "refuse_overlap"]
+__all__ = ["refuse_filled", "refuse_inside", "refuse_overlap", "refuse_taken"]
 
 # Arguments of verbs that may name a file or a folder which is read.
 _READ = ("data", "subjects", "factors", "labels", "condition", "to", "run", "others")
@@ -52,6 +53,37 @@ def refuse_inside(folder: Path, *given: Any) -> None:
     for source in _paths({"data": given}, ("data",)):
         if source.resolve().is_relative_to(folder.resolve()):
             raise InputError(f"{folder}: holds {source}, which is read, and would be removed with it; move that file, or give another run")
+
+
+def refuse_filled(folder: Path, use: str, held: str = "something already") -> None:
+    """Refuse to write into a folder that is not empty.
+
+    Arguments:
+        folder: to be written into; it need not be there.
+        use: what it is to hold, for the message.
+        held: what it holds, for the message.
+
+    Raises:
+        InputError: where it is a file, or holds anything.
+    """
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; give another folder for the {use}")
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder}: holds {held}; give another folder for the {use}")
+
+
+def refuse_taken(folder: Path) -> None:
+    """Refuse to begin a run in a folder that is not empty.
+
+    Arguments:
+        folder: of the run; it need not be there.
+
+    Raises:
+        InputError: where it is a file, holds a run, or holds anything else.
+    """
+    if (folder / "run.json").is_file():
+        raise InputError(f"{folder}: already holds a run; resume it, replace it, or give another folder as run")
+    refuse_filled(folder, "run", "other files")
 
 
 def _paths(given: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[Path]:

@@ -12,16 +12,15 @@ from vaekit.core.declared import Part, Rest
 from vaekit.core.errors import InputError
 from vaekit.core.files import folders_above
 from vaekit.core.modality import Modality
-from vaekit.core.records import Records
 from vaekit.core.schedule import as_json
 from vaekit.core.system import System
 from vaekit.data import open_records
 from vaekit.faces.anatomy import added_head
-from vaekit.faces.apart import refuse_inside
+from vaekit.faces.apart import refuse_inside, refuse_taken
 from vaekit.faces.composed import identity, same_run
-from vaekit.faces.fitted import FittedVAE
+from vaekit.faces.fitted import HISTORY, FittedVAE
 from vaekit.faces.origin import remembered, reopened
-from vaekit.faces.preparing import BOOK, Arguments, Parts, divide, held_out_shares, kind_of, prepare, seeded, sorted_arguments
+from vaekit.faces.preparing import BOOK, Parts, divide, held_out_shares, kind_of, prepare, ready, sorted_arguments
 from vaekit.faces.progress import showing
 from vaekit.operations import load_system, save_system
 from vaekit.operations.store import read_json, write_json
@@ -32,7 +31,7 @@ from vaekit.training.progress import Hook
 
 __all__ = ["fit", "load", "modality", "resume", "train"]
 
-_RUN, _HISTORY = "run.json", "history.json"
+_RUN = "run.json"
 
 
 def fit(
@@ -72,7 +71,7 @@ def fit(
     told = sorted_arguments(recipe, kind, arguments)
     split = told.settings.seed if split_seed is None else split_seed
     facts = remembered(data, records, labels, condition, validation, test, split)
-    made, parts = _made(records, recipe, kind, told, facts)
+    made, parts = ready(records, recipe, kind, told, facts)
     if run is None:
         return _trained(made, parts, told.settings, None, False, progress, hooks)
     kept = {name: as_json(value) for name, value in arguments.items() if not isinstance(value, nn.Module)}
@@ -109,7 +108,7 @@ def resume(
     facts = begun["data"]
     records = reopened(facts, data, labels, condition)
     told = sorted_arguments(begun["recipe"], begun["kind"], {**begun["arguments"], **handed})
-    made, parts = _made(records, begun["recipe"], begun["kind"], told, facts)
+    made, parts = ready(records, begun["recipe"], begun["kind"], told, facts)
     return _trained(made, parts, told.settings, folder, True, progress, hooks)
 
 
@@ -194,15 +193,8 @@ def load(path: str | Path, *, reader: nn.Module | None = None, writer: nn.Module
         )
     handed = {name: module for name, module in (("reader", reader), ("writer", writer)) if module is not None}
     system = load_system(folder, BOOK, **handed)
-    history = History.from_json(read_json(folder / _HISTORY)) if (folder / _HISTORY).exists() else History()
+    history = History.from_json(read_json(folder / HISTORY)) if (folder / HISTORY).exists() else History()
     return FittedVAE(system, history, read_json(folder / "system.json")["data"], None, folder)
-
-
-def _made(records: Records, recipe: str, kind: str, told: Arguments, facts: dict[str, Any]) -> tuple[System, Parts]:
-    divided = divide(records, facts["validation"], facts["test"], facts["seed"])
-    fitted = prepare(divided[0], kind, told.modality, records)
-    parts = Parts.stored(fitted, divided, facts)
-    return seeded(recipe, fitted, told), parts
 
 
 def _trained(
@@ -221,7 +213,7 @@ def _trained(
     at_hand = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     fitted = FittedVAE(system, history, {**parts.facts, "settings": settings.model_dump()}, at_hand, folder)
     if folder is not None:
-        write_json(folder / _HISTORY, history.to_json())
+        write_json(folder / HISTORY, history.to_json())
     if folder is not None and system.recipe:
         save_system(system, folder, fitted.data)
     return fitted
@@ -237,7 +229,7 @@ def _begun(folder: Path, run: dict[str, Any], replace: bool) -> Iterator[None]:
     if replace and (folder / _RUN).is_file():
         refuse_inside(folder, *(run["data"].get(name) for name in ("source", "labels", "condition")))
         shutil.rmtree(folder)
-    _free(folder)
+    refuse_taken(folder)
     with folders_above(folder):
         try:
             write_json(folder / _RUN, run)
@@ -245,13 +237,3 @@ def _begun(folder: Path, run: dict[str, Any], replace: bool) -> Iterator[None]:
         finally:
             if not (folder / CHECKPOINT).exists():
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free(folder: Path) -> None:
-    """Raise where a folder for a run is a file or holds anything."""
-    if folder.is_file():
-        raise InputError(f"{folder}: is a file; give another folder for the run")
-    if (folder / _RUN).is_file():
-        raise InputError(f"{folder}: already holds a run; resume it, replace it, or give another folder as run")
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder}: holds other files; give another folder for the run")

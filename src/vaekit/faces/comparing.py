@@ -7,6 +7,7 @@ Two runs can be compared where the rows that were held out are the same, value f
 flatter it.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,20 +15,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from vaekit.core.errors import InputError
 from vaekit.core.files import whole_file
+from vaekit.core.records import Records
+from vaekit.core.schedule import as_json
 from vaekit.data import open_records
 from vaekit.evaluation.comparison import Line, side_by_side
 from vaekit.evaluation.report import Gallery, comparison_page
 from vaekit.faces import api
+from vaekit.faces.apart import refuse_taken
+from vaekit.faces.composed import see_no_difference
 from vaekit.faces.extractors import Judges
-from vaekit.faces.fitted import FittedVAE
+from vaekit.faces.fitted import HISTORY, FittedVAE
 from vaekit.faces.measuring import measured
 from vaekit.faces.origin import held_out
-from vaekit.faces.preparing import divide, kind_of, prepare, seeded, sorted_arguments
+from vaekit.faces.preparing import fingerprint, kind_of, see_that_it_can_be_built
 from vaekit.faces.progress import Progress
-from vaekit.operations.store import write_json
+from vaekit.operations.store import read_json, write_json
 
 __all__ = ["Comparison", "compare", "compete"]
 
@@ -120,22 +126,32 @@ def compete(
         folder: holds the runs.
         labels: as for `fit`.
         condition: as for `fit`: every recipe is told it.
-        resume: keep runs that are finished and go on with one that was stopped.
+        resume: keep runs of these arguments and this data that are finished, and go on with one that was stopped.
         progress: show a bar, on a terminal or in a notebook.
         arguments: as for `fit`, for all of them; a mapping under a recipe's name is for that one alone.
 
     Raises:
-        InputError: where a recipe cannot be built with these arguments on this data: before any of them is trained.
+        InputError: where a recipe cannot be built with these arguments on this data, or its folder holds anything else: before any of
+            them is trained.
     """
     if len(recipes) < 2 or len(set(recipes)) < len(recipes):
         raise InputError(f"a comparison needs two or more different recipes, not {', '.join(recipes) or 'none'}")
+    for recipe in recipes:
+        if not isinstance(arguments.get(recipe, {}), Mapping):
+            raise InputError(f"{recipe}={arguments[recipe]!r}: {recipe} is a recipe here; say which of its arguments, {recipe}.KEY=VALUE")
     of_all = {name: value for name, value in arguments.items() if name not in recipes}
     told = {recipe: {**of_all, **arguments.get(recipe, {})} for recipe in recipes}
-    _see_that_each_can_be_built(told, data, labels, condition)
+    records = open_records(data, labels, condition)
+    for recipe, given in told.items():
+        see_that_it_can_be_built(records, recipe, given)
+        if resume and (Path(folder) / recipe / "run.json").is_file():
+            _see_that_it_is_the_same(Path(folder) / recipe, records, given)
+        else:
+            refuse_taken(Path(folder) / recipe)
     found = {}
     for recipe in recipes:
         run = Path(folder) / recipe
-        if resume and (run / "history.json").is_file():
+        if resume and (run / HISTORY).is_file():
             found[recipe] = api.load(run)
         elif resume and (run / "run.json").is_file():
             found[recipe] = api.resume(run, data, labels=labels, condition=condition, progress=progress)
@@ -144,15 +160,16 @@ def compete(
     return found
 
 
-def _see_that_each_can_be_built(told: Mapping[str, Mapping[str, Any]], data: Any, labels: Any, condition: Any) -> None:
-    """Raise where a recipe's arguments are wrong, or it is not defined on the data: what takes hours must not fail in its last part."""
-    records = open_records(data, labels, condition)
-    for recipe, given in told.items():
-        shares = {"validation": 0.1, "test": 0.1, "kind": "auto", **given}
-        kind = kind_of(records) if shares["kind"] == "auto" else shares["kind"]
-        arguments = sorted_arguments(recipe, kind, {n: v for n, v in given.items() if n not in ("validation", "test", "kind")})
-        train, _, _ = divide(records, shares["validation"], shares["test"], arguments.settings.seed)
-        seeded(recipe, prepare(train, kind, arguments.modality, records), arguments)
+def _see_that_it_is_the_same(run: Path, records: Records, given: Mapping[str, Any]) -> None:
+    """Raise where a run that is to be kept, or gone on with, had other arguments or other data than are given now."""
+    was, shares = read_json(run / "run.json"), {name: given.get(name, 0.1) for name in ("validation", "test")}
+    kind = kind_of(records) if given.get("kind", "auto") == "auto" else given["kind"]
+    kept = {n: as_json(value) for n, value in given.items() if n not in ("kind", *shares) and not isinstance(value, nn.Module)}
+    # As a file holds them: of a tuple, a list.
+    now, data = json.loads(json.dumps({"recipe": run.name, "kind": kind, **kept})), {"fingerprint": fingerprint(records), **shares}
+    then = {"recipe": was.get("recipe"), "kind": was.get("kind"), **was.get("arguments", {})}
+    see_no_difference(f"{run}: the run had another argument", then, now)
+    see_no_difference(f"{run}: the run had other data", {name: was["data"][name] for name in data}, data)
 
 
 def _named(runs: Mapping[str, FittedVAE | str | Path] | Sequence[FittedVAE | str | Path]) -> dict[str, FittedVAE]:

@@ -19,7 +19,7 @@ from vaekit.core.modality import Modality
 from vaekit.core.system import System
 from vaekit.operations.store import read_json
 
-__all__ = ["identity", "same_run"]
+__all__ = ["identity", "same_run", "see_no_difference"]
 
 _GIVEN = ("fingerprint", "validation", "test")
 
@@ -57,12 +57,22 @@ def same_run(folder: Path, begun: Mapping[str, Any]) -> None:
     was = read_json(file)
     if "system" not in was:
         raise InputError(f"{folder}: holds a run of the recipe {was['recipe']!r}, which vaekit.resume goes on with")
-    _same(f"{folder}: the checkpoint is of another system", was["system"], begun["system"])
-    _same(f"{folder}: the run had another setting", was["settings"], begun["settings"])
-    _same(f"{folder}: the run had other data", *({name: facts["data"][name] for name in _GIVEN} for facts in (was, begun)))
+    see_no_difference(f"{folder}: the checkpoint is of another system", was["system"], begun["system"])
+    see_no_difference(f"{folder}: the run had another setting", was["settings"], begun["settings"])
+    see_no_difference(f"{folder}: the run had other data", *({name: facts["data"][name] for name in _GIVEN} for facts in (was, begun)))
 
 
-def _same(what: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def see_no_difference(what: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """See that what a run was begun with is what is given now.
+
+    Arguments:
+        what: the words for a difference.
+        was: facts by their names, as the run holds them.
+        now: the same facts now.
+
+    Raises:
+        InputError: where they differ; names the first difference.
+    """
     for place in [*was, *now]:
         if was.get(place) != now.get(place):
             before, after = (_short(facts.get(place)) for facts in (was, now))

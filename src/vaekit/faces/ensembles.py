@@ -16,12 +16,14 @@ import numpy as np
 from vaekit import tasks
 from vaekit.core.declared import Several, conform
 from vaekit.core.errors import InputError
+from vaekit.data import open_records
 from vaekit.evaluation.figure import Figure, figure
-from vaekit.evaluation.values import take
+from vaekit.evaluation.values import kind_of, take
 from vaekit.faces import api
-from vaekit.faces.apart import refuse_inside
+from vaekit.faces.apart import refuse_filled, refuse_inside
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.origin import held_out
+from vaekit.faces.preparing import see_that_it_can_be_built
 from vaekit.faces.progress import Progress, measuring, silent
 from vaekit.operations.store import read_json, write_json
 from vaekit.tasks.walk import has_density
@@ -106,7 +108,9 @@ class Ensemble:
         found, n, tell = [], len(rows["x"]), measuring(silent if progress is None else progress)
         if has_density(first.system):
             found += _scored(tasks.score_together(self._systems, rows, particles, seed, tell), n, particles, seed)
-        found += _spread(tasks.reconstruct_together(self._systems, rows, seed=seed, progress=tell), n, seed)
+        # Classes have no mean, about which members could differ.
+        if kind_of(first.system).name != "classes":
+            found += _spread(tasks.reconstruct_together(self._systems, rows, seed=seed, progress=tell), n, seed)
         agreement = tasks.encode_together(self._systems, rows, seed).agreement
         pairs = agreement[np.triu_indices(len(agreement), 1)]
         found.append(figure(
@@ -122,8 +126,7 @@ class Ensemble:
             InputError: where the folder holds anything, or cannot be written.
         """
         folder = Path(path)
-        if folder.exists() and (folder.is_file() or any(folder.iterdir())):
-            raise InputError(f"{folder}: holds something already; give another folder")
+        refuse_filled(folder, "ensemble")
         for name, member in zip(_names(len(self.members)), self.members):
             member.save(folder / name)
         _finish(folder, len(self.members))
@@ -156,10 +159,12 @@ def ensemble(
     folder = None if run is None else Path(run)
     if folder is not None:
         if replace and _ours(folder):
-            refuse_inside(folder, data, *(arguments.get(name) for name in ("labels", "condition")))
+            told = [arguments.get(name) for name in ("labels", "condition")]
+            refuse_inside(folder, data, *told)
+            given = {name: value for name, value in arguments.items() if name not in ("labels", "condition", "progress")}
+            see_that_it_can_be_built(open_records(data, *told), recipe, {**given, "seed": seed})
             rmtree(folder)
-        if folder.is_file() or (folder.exists() and any(folder.iterdir())):
-            raise InputError(f"{folder}: holds something already; give another folder for the ensemble")
+        refuse_filled(folder, "ensemble")
     trained = []
     for m, name in enumerate(_names(members)):
         hooks, place = () if watching is None else watching(m), None if folder is None else folder / name

@@ -17,12 +17,17 @@ from vaekit.core.system import System
 from vaekit.data import to_frame
 from vaekit.evaluation.disentanglement import measure_agreement, measure_disentanglement
 from vaekit.faces.anatomy import shaped
+from vaekit.faces.apart import refuse_filled
 from vaekit.faces.factors import factored, with_labels
 from vaekit.faces.matching import matching
 from vaekit.operations import save_system
+from vaekit.operations.store import write_json
 from vaekit.training import History
 
-__all__ = ["FittedVAE"]
+__all__ = ["HISTORY", "FittedVAE"]
+
+HISTORY = "history.json"
+"""What training measured, in the folder of a system."""
 
 
 @dataclass(repr=False)
@@ -300,12 +305,15 @@ class FittedVAE:
         return in_words(self.system)
 
     def save(self, path: str | Path) -> None:
-        """Write the system into a folder that `vaekit.load` reads.
+        """Write the system, with what its training measured, into a folder that `vaekit.load` reads.
 
         Raises:
-            InputError: where the system has no name in the book, or the folder cannot be written.
+            InputError: where the system has no name in the book, or the folder holds anything, or cannot be written.
         """
-        save_system(self.system, Path(path), self.data)
+        folder = Path(path)
+        refuse_filled(folder, "model")
+        save_system(self.system, folder, self.data)
+        write_json(folder / HISTORY, self.history.to_json())
 
     def store(self, data: Any, condition: Any = None) -> dict[str, Tensor]:
         """A person's values as the tensors that tasks read.

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from vaekit.core.declared import Several
+from vaekit.core.declared import Count, Several, conform
 from vaekit.core.errors import InputError
 from vaekit.core.files import whole_file
 from vaekit.core.schedule import NonNegativeWeight
@@ -70,8 +70,10 @@ def measured(
         judges: what samples are judged by, of models that were measured before; None = it is trained for this one.
 
     Raises:
-        InputError: where the latents cannot be annealed, the data cannot be opened, has changed, or has fewer than two rows.
+        InputError: where there are no particles, the latents cannot be annealed, or the data cannot be opened, has changed, or has fewer
+            than two rows.
     """
+    conform("particles", particles, Count)
     tell = silent if progress is None else progress
     annealing = Annealing(temperatures) if temperatures else None
     if annealing is not None:
@@ -139,9 +141,9 @@ def tried(fitted: Trained) -> Tried:
         taken["encoder_steps"] = fitted.data.get("settings", {}).get("encoder_steps", 0)
     last = [v.held_out.get(system.stages[-1].watch, float("nan")) for v in seen if v.stage == seen[-1].stage]
     epochs, steps, minutes = fitted.history.epochs, fitted.history.steps, fitted.data.get("settings", {}).get("minutes")
-    # Twice as long, and long enough to be judged.
+    # Twice as long, and long enough to be judged; of a system without its history, nothing can be said.
     times = max(2.0, 2000 / max(steps, 1))
-    longer = f"minutes={times * minutes:.2g}" if minutes else f"epochs={ceil(times * epochs)}"
+    longer = (f"minutes={times * minutes:.2g}" if minutes else f"epochs={ceil(times * epochs)}") if steps else ""
     fewest = 2 if "latent" in options and options["latent"].declared is Several else 1
     # A prior that waits for a stage of its own is another one before, whose KL falls apart: free bits are told a coordinate.
     together = coordinates_together(system) if len(system.stages) == 1 else 1

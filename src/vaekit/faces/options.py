@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from inspect import cleandoc, signature
 from typing import Any
 
+from vaekit.core.declared import conform
 from vaekit.core.system import Book, Recipe
 from vaekit.modalities import MODALITIES
 from vaekit.modalities.architecture import Architecture
@@ -50,6 +51,8 @@ def options_of(recipe: str, kind: str) -> dict[str, Option]:
     Raises:
         InputError: where the book has no such name; suggests the nearest.
     """
+    conform("recipe", recipe, str)
+    conform("kind", kind, str)
     # What the data is prepared with is said once: a recipe's `likelihood` reaches it through the modality.
     of_data = {n: o for known in (MODALITIES if kind == "auto" else [kind]) for n, o in of_modality(known).items()}
     return {**of_recipe(BOOK.recipe(recipe)), **of_data, **of_training()}

@@ -22,8 +22,8 @@ from vaekit.training import History, Settings, fit
 from vaekit.training.hardware import device_of
 
 __all__ = [
-    "BOOK", "Arguments", "Parts", "assemble", "divide", "fingerprint", "held_out_shares", "kind_of", "prepare", "seeded",
-    "sorted_arguments",
+    "BOOK", "Arguments", "Parts", "assemble", "divide", "fingerprint", "held_out_shares", "kind_of", "prepare", "ready",
+    "see_that_it_can_be_built", "seeded", "sorted_arguments",
 ]
 
 # Rows that a measurement takes at once; large, since nothing is kept for a gradient.
@@ -155,6 +155,43 @@ def seeded(recipe: str, modality: Modality, told: Arguments) -> System:
     with random_state_kept(device):
         torch.manual_seed(told.settings.seed)
         return build(BOOK, recipe, modality, **told.recipe)
+
+
+def ready(records: Records, recipe: str, kind: str, told: Arguments, facts: dict[str, Any]) -> tuple[System, Parts]:
+    """A named system that has not learnt yet, and the three parts of its data.
+
+    Arguments:
+        records: all rows.
+        recipe: the recipe's name.
+        kind: the modality's name.
+        told: a person's arguments, sorted.
+        facts: what was split and how: `validation`, `test` and `seed` among them.
+
+    Raises:
+        InputError: where an argument is wrong or the rows cannot be used.
+    """
+    divided = divide(records, facts["validation"], facts["test"], facts["seed"])
+    fitted = prepare(divided[0], kind, told.modality, records)
+    parts = Parts.stored(fitted, divided, facts)
+    return seeded(recipe, fitted, told), parts
+
+
+def see_that_it_can_be_built(records: Records, recipe: str, given: Mapping[str, Any]) -> None:
+    """See that a recipe can be built on these rows: before hours of work that need it, or before anything is removed for it.
+
+    Arguments:
+        records: all rows.
+        recipe: the recipe's name.
+        given: the arguments of `fit` that are of the recipe, the data and training, with `kind`, `validation` and `test`.
+
+    Raises:
+        InputError: where an argument is wrong or the rows cannot be used.
+    """
+    of_fit = {"kind": "auto", "validation": 0.1, "test": 0.1}
+    facts = {name: given.get(name, usual) for name, usual in of_fit.items()}
+    kind = kind_of(records) if facts["kind"] == "auto" else facts["kind"]
+    told = sorted_arguments(recipe, kind, {name: value for name, value in given.items() if name not in of_fit})
+    ready(records, recipe, kind, told, {**facts, "seed": told.settings.seed})
 
 
 def held_out_shares(validation: Any, test: Any) -> None:

@@ -17,7 +17,7 @@ from vaekit.core.batch import Batch
 from vaekit.core.choose import from_prior
 from vaekit.core.errors import InputError
 from vaekit.core.system import System
-from vaekit.tasks.generate import draw, generate
+from vaekit.tasks.generate import by_site, draw
 from vaekit.tasks.predict import SITE, asked_classes, predicts, takes_class
 from vaekit.tasks.walk import at_rest, chunk, value
 
@@ -49,7 +49,8 @@ def augment(system: System, count: int, label: Any = None, temperature: float = 
         start: number of the first row, from 0: which class is in turn, where rows are made a chunk at a time.
 
     Raises:
-        InputError: where the count is out of range, the class is unknown, or the model has none.
+        InputError: where the count or the temperature is out of range, a class is unknown, there are other than one or as many as rows, or
+            the model has none.
     """
     if count < 1:
         raise InputError(f"count must be 1 or more, not {count}")
@@ -64,8 +65,11 @@ def augment(system: System, count: int, label: Any = None, temperature: float = 
             f"{system.recipe or 'this model'} knows no classes, so that new rows would have none: fit m1, m2 or m1_m2 with labels, or cvae "
             "with the class as its condition"
         )
-    asked = _in_turn(names, count, start) if label is None else np.resize(np.asarray(label, dtype=object).reshape(-1), count)
-    return Augmented(generate(system, count, asked, temperature, seed), asked.astype(str).astype(object))
+    told = system.modality.condition(_in_turn(names, count, start) if label is None else label, count)
+    assert told is not None
+    values = system.modality.to_raw(draw(system, count, told, temperature, seed))
+    # By its place among the names, so that 3.0 is told as the class 3 that it stands for.
+    return Augmented(values, np.array(names, dtype=object)[told.argmax(1).numpy()])
 
 
 def _of_latent(system: System, count: int, label: Any, temperature: float, seed: int, start: int) -> Augmented:
@@ -78,10 +82,10 @@ def _of_latent(system: System, count: int, label: Any, temperature: float, seed:
 
 
 def _as_they_fall(system: System, count: int, temperature: float, seed: int) -> Augmented:
-    values, labels, size = [], [], chunk(system)
+    values, labels, size, tempered = [], [], chunk(system), from_prior(by_site(system, temperature))
     with at_rest(system, seed):
         for start in range(0, count, size):
-            trace = system.model(Batch(size=min(size, count - start)), from_prior(temperature))
+            trace = system.model(Batch(size=min(size, count - start)), tempered)
             values.append(value(trace.likelihood, False).cpu())
             labels.append(trace.sites[SITE].z[0].argmax(-1).cpu())
     return Augmented(system.modality.to_raw(torch.cat(values)), np.array(system.modality.classes, dtype=object)[torch.cat(labels).numpy()])

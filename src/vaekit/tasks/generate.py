@@ -7,6 +7,7 @@ A row of the data is a draw, not a mean: means are smoother than anything that w
 """
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def draw(
         label: `(count,)`, int64, -1 = as it is drawn.
 
     Raises:
-        InputError: where a temperature is negative, there are not as many as latents, or the model has no prior.
+        InputError: where a temperature is negative or infinite, there are not as many as latents, or the model has no prior.
     """
     tempered = from_prior(by_site(system, temperature))
     needs_density(system, "no prior to draw from")
@@ -87,12 +88,12 @@ def by_site(system: System, temperature: float | Sequence[float]) -> float | Map
         temperature: one for all, or one for each in the order they are decided.
 
     Raises:
-        InputError: where one is negative, or there are not as many as latents.
+        InputError: where one is negative or infinite, or there are not as many as latents.
     """
     several = [temperature] if isinstance(temperature, (int, float)) else list(temperature)
     for t in several:
-        if not t >= 0:
-            raise InputError(f"temperature must be 0 or more, not {t}")
+        if not 0 <= t < inf:
+            raise InputError(f"temperature must be 0 or more{' and finite' * (t == inf)}, not {t}")
     if len(several) == 1:
         return several[0]
     sites = list(layout(system).shapes)

@@ -190,7 +190,9 @@ def _latents(system: System, rows: Rows, dense: bool, seed: int) -> Gallery:
     """Where rows lie, and how that compares with where the prior does."""
     kept = _first(rows, _MAPPED)
     code = encode(system, kept, seed)
-    means, label = code.mean, kept["label"].numpy() if "label" in kept else None
+    # A class that was not there in training has no name to be shown by.
+    means, known = code.mean, len(system.modality.classes)
+    label = torch.where(kept["label"] < known, kept["label"], -1).numpy() if "label" in kept else None
     projected = means.shape[1] > 2
     if projected:
         u, s, _ = np.linalg.svd(means - means.mean(0), full_matrices=False)

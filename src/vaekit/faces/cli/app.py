@@ -26,6 +26,10 @@ app = Typer(
 
 _LEARN, _USE, _SHOW = "Train and measure", "Use a trained model", "Look things up"
 
+_NO_MEMORY = "not enough memory; close other programs, or give fewer rows at a time"
+# How torch says so, of a processor's memory and of a GPU's.
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
 Json = Annotated[bool, Option("--json", help="Print one JSON object and nothing else.")]
 Run = Annotated[Path, Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)]
 Data = Annotated[str, Argument(metavar="DATA", help="File, folder of images, or name of a known data set.", show_default=False)]
@@ -38,7 +42,8 @@ Known = Annotated[
 Class = Annotated[
     str | None, Option("--label", metavar="CLASS", help="Their class, for a model that knows classes.", show_default="any")
 ]
-Seed = Annotated[int, Option("--seed", help="The same seed gives the same result.")]
+# What every source of random numbers takes.
+Seed = Annotated[int, Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same result.")]
 Temperature = Annotated[
     str, Option("--temperature", help="Spread of the latents, 1 = the prior itself; one for each, top first: [b]1,0.7,0.5[/b].")
 ]
@@ -69,7 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Stopped as stopped:
         return refuse(str(stopped), 130, as_json)
     except MemoryError:
-        return refuse("not enough memory; close other programs, or give fewer rows at a time", 1, as_json)
+        return refuse(_NO_MEMORY, 1, as_json)
+    except RuntimeError as error:
+        if not any(words in str(error) for words in _OUT_OF_MEMORY):
+            raise
+        return refuse(_NO_MEMORY, 1, as_json)
     except OSError as error:
         return refuse(f"{error.filename or 'system'}: {error.strerror or error}", 1, as_json)
     if code == 130:
@@ -117,7 +126,7 @@ def _vae(version: Annotated[bool, Option("--version", callback=_version, is_eage
 @_verb(_LEARN)
 def fit(
     data: Perhaps = None,
-    recipe: Annotated[str, Option("--recipe", "-r", help="A named system, see vae recipes.")] = "vae",
+    recipe: Annotated[str | None, Option("--recipe", "-r", help="A named system, see vae recipes.", show_default="vae")] = None,
     run: Annotated[Path | None, Option("--run", help="The run's folder; default runs/DATA-RECIPE.", show_default=False)] = None,
     options: Annotated[
         list[str] | None, Option("--set", "-s", metavar="KEY=VALUE", help="Any option of recipe, data or training.", show_default=False)
@@ -140,15 +149,16 @@ def fit(
     json: Json = False,
 ) -> None:
     """Train a VAE on DATA, measure it, and write a report."""
+    named = "vae" if recipe is None else recipe
     settings = {"epochs": epochs, "minutes": minutes, "seed": seed, "device": device}
     told = {name: value for name, value in settings.items() if value is not None}
     if members != 1:
         if resume:
             raise InputError("--members and --resume: go on with the member that was stopped, vae fit --resume --run ENSEMBLE/member-1 say")
-        _told("together.fit", json, data, recipe, run, options or [], told, labels, condition or [], replace, report, members, quiet=json)
+        _told("together.fit", json, data, named, run, options or [], told, labels, condition or [], replace, report, members, quiet=json)
         return
-    work = "fitting.resume" if resume else "fitting.fit"
-    _told(work, json, data, recipe, run, options or [], told, labels, condition or [], replace, report, quiet=json)
+    work, asked = ("fitting.resume", recipe) if resume else ("fitting.fit", named)
+    _told(work, json, data, asked, run, options or [], told, labels, condition or [], replace, report, quiet=json)
 
 
 @_verb(_LEARN)
@@ -295,7 +305,7 @@ def interpolate(
 @_verb(_USE)
 def traverse(
     run: Run, out: Out, data: Perhaps = None,
-    row: Annotated[int, Option("--row", help="The row of DATA to begin at, from 1.")] = 1,
+    row: Annotated[int | None, Option("--row", help="The row of DATA to begin at, from 1.", show_default="1")] = None,
     dimensions: Annotated[
         str | None, Option("--dimensions", help="Latent coordinates, from 0, or ranked: those in use first.", show_default="all")
     ] = None,

@@ -5,21 +5,25 @@
 """
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vaekit.core.declared import Count, conform
 from vaekit.core.errors import InputError
+from vaekit.data import CATALOGUE
+from vaekit.data.opening import existing
 from vaekit.evaluation.comparison import Line, cautions_between
 from vaekit.faces.cli.answer import Answer, Stopped
-from vaekit.faces.cli.values import assigned
+from vaekit.faces.cli.fitting import OPTIONS, asked, refuse_none_held_out
 from vaekit.faces.comparing import Comparison, compare, compete
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.progress import on_terminal, working
 
 __all__ = ["compared"]
 
-# Keys of `--set` that have an option of their own.
-_OPTIONS = ("data", "recipe", "recipes", "run", "labels", "condition", "resume", "progress")
+# Keys of `--set` that would reach the Python face beside an option of this verb.
+_OPTIONS = {**OPTIONS, "recipes": "--recipes", "recipe": "--recipes", "run": "--out", "folder": "--out", "replace": ""}
 _TOLD = 8
 
 
@@ -46,6 +50,7 @@ def compared(
         InputError: where data or an argument is wrong.
         Stopped: where a person stopped it.
     """
+    conform("particles", particles, Count)
     if recipes is None:
         idle = [*(f"--set {option}" for option in options), *(f"--{n}" for n in settings), *["--labels"] * (labels is not None)]
         idle += ["--condition"] * bool(condition) + ["--resume"] * resume
@@ -57,11 +62,17 @@ def compared(
         raise InputError(f"--recipes trains on one DATA, not on {len(subjects)}: give one file, folder of images or known data set")
     folder = out or Path("runs") / f"{Path(subjects[0]).resolve().name.split('.')[0] or 'data'}-comparison"
     told = condition[0] if len(condition) == 1 else condition or None
-    watched = on_terminal() and not quiet
+    names, watched = [name.strip() for name in recipes.split(",")], on_terminal() and not quiet
+    source, arguments = asked(subjects[0], options, settings, _OPTIONS)
+    # What only measuring would find is looked for before anything is trained.
+    if data is None:
+        for own in (arguments, *(own for own in map(arguments.get, names) if isinstance(own, Mapping))):
+            refuse_none_held_out(own, "--data")
+    elif data not in CATALOGUE:
+        existing(Path(data).expanduser())
     try:
         trained = compete(
-            [name.strip() for name in recipes.split(",")], subjects[0], folder, labels=labels, condition=told, resume=resume,
-            progress=watched, **assigned(options, _OPTIONS), **settings,
+            names, source, folder, labels=labels, condition=told, resume=resume, progress=watched, **arguments, **settings,
         )
     except KeyboardInterrupt as error:
         raise Stopped("interrupted; what was trained is kept: go on with the same command and --resume") from error

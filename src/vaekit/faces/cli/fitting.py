@@ -17,13 +17,17 @@ from vaekit.faces.cli.summary import summary
 from vaekit.faces.cli.values import assigned
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.progress import Lines, on_terminal, working
+from vaekit.operations.store import read_json
 from vaekit.training.progress import Hook
 
-__all__ = ["OPTIONS", "asked", "evaluate", "fit", "folder_of", "resume"]
+__all__ = ["OPTIONS", "asked", "evaluate", "fit", "folder_of", "refuse_none_held_out", "resume"]
 
 _REPORT = "report.html"
-# Keys of `--set` that would reach the Python face beside the option of the same name.
-OPTIONS = ("data", "recipe", "run", "labels", "condition", "replace", "resume", "progress", "hooks", "split_seed")
+# Keys of `--set` that would reach the Python face beside an option, with that option; empty = they are for Python alone.
+OPTIONS = {
+    "data": "DATA", "recipe": "--recipe", "run": "--run", "labels": "--labels", "condition": "--condition", "replace": "--replace",
+    "resume": "--resume", "progress": "", "hooks": "", "split_seed": "",
+}
 
 
 def fit(
@@ -49,8 +53,8 @@ def fit(
         Stopped: where a person stopped it.
     """
     data, arguments = asked(data, options, settings, OPTIONS)
-    if report and arguments.get("test") == 0:
-        raise InputError("test must be above 0 for a report, which is measured on rows held out, not 0: give a share, or --no-report")
+    if report:
+        refuse_none_held_out(arguments, "--no-report")
     folder = run or folder_of(data, recipe)
 
     def work(progress: bool, hooks: Sequence[Hook]) -> FittedVAE:
@@ -63,14 +67,14 @@ def fit(
     return _done(work, folder, report, quiet)
 
 
-def asked(data: str | None, options: Sequence[str], settings: Mapping[str, Any], taken: Sequence[str]) -> tuple[str, dict[str, Any]]:
+def asked(data: str | None, options: Sequence[str], settings: Mapping[str, Any], taken: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
     """What training is asked for: the data, and the arguments of `--set`.
 
     Arguments:
         data: what to learn from, where it was given.
         options: `key=value` texts.
         settings: those that were given as options of their own.
-        taken: keys that have an option of their own.
+        taken: keys that are no options of a recipe, as for `assigned`.
 
     Raises:
         InputError: where there is no data, or something is said twice.
@@ -84,15 +88,29 @@ def asked(data: str | None, options: Sequence[str], settings: Mapping[str, Any],
     return data, arguments
 
 
+def refuse_none_held_out(arguments: Mapping[str, Any], otherwise: str) -> None:
+    """Refuse to train what could not be measured afterwards.
+
+    Arguments:
+        arguments: of `--set`.
+        otherwise: what to give in place of a share.
+
+    Raises:
+        InputError: where no rows are to be held out.
+    """
+    if arguments.get("test") == 0:
+        raise InputError(f"test must be above 0 for a report, which is measured on rows held out, not 0: give a share, or {otherwise}")
+
+
 def resume(
-    data: str | None, recipe: str, run: Path | None, options: list[str], settings: dict[str, Any], labels: str | None,
+    data: str | None, recipe: str | None, run: Path | None, options: list[str], settings: dict[str, Any], labels: str | None,
     condition: list[str], replace: bool, report: bool, quiet: bool,
 ) -> Answer:
     """Go on with a run that was stopped, with its own arguments.
 
     Arguments:
         data: the same data; None = opened from where the run found it.
-        recipe: with data, names the default folder.
+        recipe: with data, names the default folder; of a run that is given, its own; None = not said.
         run: the run's folder; None = by data and recipe.
         options: none may be given.
         settings: none may be given.
@@ -111,7 +129,11 @@ def resume(
         raise InputError(f"{changed[0]} would change the run, and --resume goes on with its own arguments; leave it out")
     if run is None and data is None:
         raise InputError("give --run, the folder of the run to go on with")
-    folder = run or folder_of(str(data), recipe)
+    folder = run or folder_of(str(data), recipe or "vae")
+    file = folder / "run.json"
+    own = read_json(file).get("recipe", recipe) if file.is_file() else recipe
+    if recipe not in (None, own):
+        raise InputError(f"--recipe {recipe} would change the run, and --resume goes on with its own, {own}; leave it out")
 
     def work(progress: bool, hooks: Sequence[Hook]) -> FittedVAE:
         told = condition[0] if len(condition) == 1 else condition or None
@@ -166,9 +188,9 @@ def _measured(
 
 
 def _facts(fitted: FittedVAE, folder: Path) -> dict[str, Any]:
-    history = fitted.history
+    history, seen = fitted.history, fitted.history.validations
     training = {
-        "seconds": round(history.validations[-1].seconds, 2), "epochs": history.epochs, "steps": history.steps, "best": history.best,
+        "seconds": round(seen[-1].seconds, 2) if seen else None, "epochs": history.epochs, "steps": history.steps, "best": history.best,
         "notes": history.notes, **history.machine,
     }
     return {"run": str(folder), "recipe": fitted.system.recipe, "training": training}

@@ -14,7 +14,7 @@ from vaekit.data import open_writer
 from vaekit.faces.api import load
 from vaekit.faces.cli.answer import Answer
 from vaekit.faces.cli.results import place_of, writing_rows
-from vaekit.faces.cli.using import chunks_of, class_column, place_of_numbers, rows_at_once, written
+from vaekit.faces.cli.using import chunks_of, class_column, place_of_numbers, rows_at_once, seed_of_chunk, written
 
 __all__ = ["augment", "predict"]
 
@@ -66,7 +66,7 @@ def augment(run: Path, out: Path, count: int, label: str | None, temperature: fl
     with writing_rows(fitted, place) as append:
         for number, start in enumerate(range(0, max(count, 1), size)):
             rows = min(size, count - start)
-            made = tasks.augment(fitted.system, rows, label, temperature, seed + number, start)
+            made = tasks.augment(fitted.system, rows, label, temperature, seed_of_chunk(seed, number), start)
             append(made.values, {name: made.names})
             names.extend(made.names.tolist())
     answer = written(place, count, began)

@@ -137,12 +137,12 @@ def as_pixels(modality: Modality, values: np.ndarray) -> np.ndarray:
 
 
 def beside(originals: np.ndarray, made: np.ndarray) -> np.ndarray:
-    """Originals over what was made of them, line by line, for a sheet of `_ACROSS` pictures in a row."""
-    lines = []
+    """Originals over what was made of them, line by line, for a sheet of `_ACROSS` pictures in a row; a gap is as dark as can be."""
+    lines, darkest = [], float(made.min())
     for start in range(0, len(made), _ACROSS):
         for images in (originals, made):
-            part = images[start : start + _ACROSS].astype(np.float64)
-            blank = np.full((min(_ACROSS, len(made)) - len(part), *part.shape[1:]), part.max())
+            part = np.nan_to_num(images[start : start + _ACROSS].astype(np.float64), nan=darkest)
+            blank = np.full((_ACROSS - len(part), *part.shape[1:]), part.max())
             lines.append(np.concatenate([part, blank]))
     return np.concatenate(lines)
 

@@ -62,21 +62,26 @@ def _command(words: Sequence[str]) -> str:
 
 
 def _trained(fitted: FittedVAE) -> list[str]:
-    modality, history = fitted.system.modality, fitted.history
+    modality = fitted.system.modality
     shape = " x ".join(map(str, modality.event)) if len(modality.event) > 1 else f"{modality.event[0]} columns"
     known = f", {len(modality.classes)} classes" if modality.classes else ""
-    last = history.validations[-1]
+    return [
+        _line("data", f"{fitted.data['rows']:,} rows of {shape}{known}; {modality.rows:,} of them to learn from"),
+        _line("likelihood", f"{modality.likelihood}: {modality.because}"),
+        _line("training", _training(fitted) if fitted.history.validations else "unknown: the model was saved without its history"),
+    ]
+
+
+def _training(fitted: FittedVAE) -> str:
+    """How long training took, and what it reached."""
+    modality, history = fitted.system.modality, fitted.history
     where = f"{history.machine['device']}, {history.machine['precision']}"
     stages = [[v for v in history.validations if v.stage == number] for number in sorted({v.stage for v in history.validations})]
     epochs = " + ".join(f"{end.epoch:.3g}" for end in history.ends)
     # Training sees standardised values, whose density differs from that of the values themselves by a constant.
     units = " of scaled values" if bool(modality.log_det(modality.example(1)).any()) else ""
     held_out = ", then ".join(_held_out(fitted.system.stages[measured[-1].stage], measured, units) for measured in stages)
-    return [
-        _line("data", f"{fitted.data['rows']:,} rows of {shape}{known}; {modality.rows:,} of them to learn from"),
-        _line("likelihood", f"{modality.likelihood}: {modality.because}"),
-        _line("training", f"{epochs} epochs in {last.seconds:.3g} s on {where}; of the weights kept, held out: {held_out}"),
-    ]
+    return f"{epochs} epochs in {history.validations[-1].seconds:.3g} s on {where}; of the weights kept, held out: {held_out}"
 
 
 def _held_out(stage: Stage, measured: Sequence[Validation], units: str) -> str:

@@ -15,7 +15,7 @@ from vaekit import tasks
 from vaekit.core.errors import InputError
 from vaekit.data import open_writer
 from vaekit.faces.cli.answer import Answer, Stopped
-from vaekit.faces.cli.fitting import OPTIONS, asked, folder_of
+from vaekit.faces.cli.fitting import OPTIONS, asked, folder_of, refuse_none_held_out
 from vaekit.faces.cli.results import beside, place_of, writing_rows
 from vaekit.faces.cli.using import chunks_of, latent_names, place_of_numbers, written
 from vaekit.faces.ensembles import Ensemble, ensemble, load
@@ -51,7 +51,9 @@ def fit(
         InputError: where data or an argument is wrong.
         Stopped: where a person stopped it.
     """
-    data, arguments = asked(data, options, settings, (*OPTIONS, "members"))
+    data, arguments = asked(data, options, settings, {**OPTIONS, "members": "--members", "watching": ""})
+    if report:
+        refuse_none_held_out(arguments, "--no-report")
     folder, told = run or folder_of(data, f"{recipe}-ensemble"), condition[0] if len(condition) == 1 else condition or None
     watched, began = on_terminal() and not quiet, time.monotonic()
     try:

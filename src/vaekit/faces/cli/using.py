@@ -7,7 +7,8 @@
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count as counting
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from vaekit import tasks
 from vaekit.core.errors import InputError
 from vaekit.core.records import Records
 from vaekit.data import open_writer
+from vaekit.data.loading import seed_of
 from vaekit.faces.api import load
 from vaekit.faces.cli.answer import Answer
 from vaekit.faces.cli.results import Place, beside, place_of, writing_rows, writing_ways
-from vaekit.faces.cli.values import condition_of, numbers, parsed
+from vaekit.faces.cli.values import condition_of, numbers
 from vaekit.faces.factors import labelled_by
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.matching import matching, matching_chunks
@@ -30,7 +32,7 @@ from vaekit.tasks.predict import SITE
 
 __all__ = [
     "PARTS", "chunks_of", "class_column", "denoise", "encode", "generate", "interpolate", "latent_names", "mapped", "names_of",
-    "place_of_numbers", "reconstruct", "redraw", "rows_at_once", "score", "traverse", "written",
+    "place_of_numbers", "reconstruct", "redraw", "rows_at_once", "score", "seed_of_chunk", "traverse", "written",
 ]
 
 _VALUES, _ROWS, _PAIRS = 1 << 24, 65536, 8
@@ -66,10 +68,9 @@ def generate(
     with writing_rows(fitted, place) as append:
         for number, start in enumerate(range(0, count, size)):
             rows = min(size, count - start)
-            # Each chunk has draws of its own; the first is what the Python face gives for the same seed.
-            values = tasks.generate(fitted.system, rows, given, spread, seed + number, mean, label)
+            values = tasks.generate(fitted.system, rows, given, spread, seed_of_chunk(seed, number), mean, label)
             classes = {} if label is None else {class_column(fitted): np.repeat(np.asarray(label, dtype=object), rows)}
-            append(values, {**_columns_of(given, rows), **classes})
+            append(values, {**_columns_of(fitted, given, rows), **classes})
     return written(place, count, began)
 
 
@@ -99,8 +100,12 @@ def redraw(run: Path, data: str, out: Path, keep: int, temperature: str, conditi
         condition: `NAME=VALUE` texts, or a file.
         seed: of the draws.
     """
-    fitted, spread = load(run), numbers("temperature", temperature) or [1.0]
-    return mapped(fitted, data, out, condition, lambda rows: tasks.redraw(fitted.system, rows, keep, 1, spread, seed)[:, 0])
+    fitted, spread, chunks = load(run), numbers("temperature", temperature) or [1.0], counting()
+
+    def work(rows: dict[str, Tensor]) -> np.ndarray:
+        return tasks.redraw(fitted.system, rows, keep, 1, spread, seed_of_chunk(seed, next(chunks)))[:, 0]
+
+    return mapped(fitted, data, out, condition, work)
 
 
 def denoise(run: Path, data: str, out: Path, draws: int, condition: list[str], seed: int) -> Answer:
@@ -214,7 +219,7 @@ def interpolate(
 
 
 def traverse(
-    run: Path, out: Path, data: str | None, row: int, dimensions: str | None, span: str, steps: int, condition: list[str], seed: int
+    run: Path, out: Path, data: str | None, row: int | None, dimensions: str | None, span: str, steps: int, condition: list[str], seed: int
 ) -> Answer:
     """What each latent coordinate does.
 
@@ -222,7 +227,7 @@ def traverse(
         run: a finished run's folder.
         out: where to write.
         data: where the row to begin at is; None = the prior's centre.
-        row: its number, from 1.
+        row: its number, from 1; None = the first.
         dimensions: coordinates, from 0, with commas between; None = all; `ranked` = all, with the largest rate on the data first.
         span: first and last value, in deviations of the prior.
         steps: values a coordinate.
@@ -230,13 +235,15 @@ def traverse(
         seed: of what is redrawn each time a row is seen.
 
     Raises:
-        InputError: where the row or a coordinate is not there, the span is no pair, or there is no data to rank by.
+        InputError: where the row or a coordinate is not there, the span is no pair, or there is no data to rank by or to take a row of.
     """
     began, fitted = time.monotonic(), load(run)
     place, given = place_of(fitted, out), condition_of(condition, names_of(fitted))
     ends = numbers("span", span) or []
     if len(ends) != 2:
         raise InputError(f"--span {span!r} is not a pair of numbers; write, say, --span -3,3")
+    if row is not None and data is None:
+        raise InputError(f"--row {row}: is one of DATA; give DATA, or leave it out to begin at the prior's centre")
     ranked = dimensions == "ranked"
     if ranked and data is None:
         raise InputError("--dimensions ranked: ranks by the rates of rows; give DATA, or numbers")
@@ -244,7 +251,7 @@ def traverse(
     if data is not None:
         records = matching(fitted.data, data, given)
         chosen = tasks.ranked_dimensions(fitted.system, fitted.system.modality.store(records), seed) if ranked else chosen
-        stored = fitted.system.modality.store(records.take(np.asarray(_rows_named(records, "row", str(row)))))
+        stored = fitted.system.modality.store(records.take(np.asarray(_rows_named(records, "row", str(1 if row is None else row)))))
     values = tasks.traverse(fitted.system, stored, given if stored is None else None, chosen, (ends[0], ends[1]), steps, seed)[0]
     writing_ways(fitted, place, values, "dimension", chosen or range(len(values)))
     done = written(place, values.shape[0] * values.shape[1], began)
@@ -292,6 +299,16 @@ def rows_at_once(fitted: FittedVAE) -> int:
     return max(min(_VALUES // prod(fitted.system.modality.event), _ROWS), 1)
 
 
+def seed_of_chunk(seed: int, number: int) -> int:
+    """The seed of a chunk's draws: of the first, the Python face's own; of the others, one that neighbouring seeds do not share.
+
+    Arguments:
+        seed: of all.
+        number: of the chunk, from 0.
+    """
+    return seed_of(seed, number) if number else seed
+
+
 def class_column(fitted: FittedVAE) -> str:
     """The name of the column that holds a row's class: that of the condition which is the class, else of the labels, else `label`."""
     facts, asked = fitted.system.modality.state.get("conditions") or [], fitted.data.get("labels")
@@ -313,9 +330,19 @@ def latent_names(fitted: FittedVAE) -> list[str]:
     return [f"{site}_{name}" for site, shape in shapes.items() for name in (classes if site == SITE else range(shape.numel()))]
 
 
-def _columns_of(given: Any, rows: int) -> dict[str, np.ndarray]:
+def _columns_of(fitted: FittedVAE, given: Any, rows: int) -> dict[str, np.ndarray]:
     """A condition as columns beside the rows that were made with it."""
-    return {name: np.repeat(np.asarray(parsed(value)).reshape(-1), rows) for name, value in (given or {}).items()}
+    facts = {fact["name"]: fact for fact in fitted.system.modality.state.get("conditions") or []}
+    return {name: np.repeat(_as_written(facts[name]["names"], text), rows) for name, text in (given or {}).items()}
+
+
+def _as_written(names: Sequence[str], text: str) -> Any:
+    """A value of a condition as the data have it: a quantity as a number, a class by its name, which is a number where all of them are."""
+    if not names:
+        return float(text)
+    # Of nineteen digits or more, or with a zero in front, a name is no number.
+    numbered = all(len(name) < 19 and name.removeprefix("-").isdecimal() and name == str(int(name)) for name in names)
+    return int(text) if numbered else text
 
 
 def place_of_numbers(fitted: FittedVAE, out: Path) -> Place:

@@ -5,7 +5,8 @@
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,15 @@ from vaekit.core.errors import InputError
 __all__ = ["assigned", "condition_of", "numbers", "parsed"]
 
 
-def assigned(options: Sequence[str], taken: Sequence[str] = ()) -> dict[str, Any]:
+def assigned(options: Sequence[str], taken: Mapping[str, str] = {}) -> dict[str, Any]:
     """`key=value` texts as nested values; a dot in a key goes one level down.
 
     Arguments:
         options: the texts.
-        taken: keys that have an option of their own.
+        taken: keys that are no options of a recipe, each with how the command is given it; empty = not at all.
 
     Raises:
-        InputError: where a text has no `=`, a key stands twice, or has an option of its own.
+        InputError: where a text has no `=`, or a key stands twice, has an option of its own, or is for Python alone.
     """
     found: dict[str, Any] = {}
     for option in options:
@@ -31,7 +32,8 @@ def assigned(options: Sequence[str], taken: Sequence[str] = ()) -> dict[str, Any
         if not equals or not all(path):
             raise InputError(f"--set {option!r} is not KEY=VALUE; write, say, --set latent=8")
         if path[0] in taken:
-            raise InputError(f"--set {key}: has an option of its own; give --{path[0]}")
+            own = f"has an option of its own; give {taken[path[0]]}" if taken[path[0]] else "can be given in Python alone; leave it out"
+            raise InputError(f"--set {key}: {own}")
         place = found
         for part in path[:-1]:
             place = place.setdefault(part, {})
@@ -86,11 +88,14 @@ def numbers(name: str, text: str | None, kind: type = float) -> list[Any] | None
     """A list of numbers such as `-3,3`; None stays None.
 
     Raises:
-        InputError: where a part is no number of this kind.
+        InputError: where a part is no finite number of this kind.
     """
     if text is None:
         return None
     try:
-        return [kind(part) for part in text.split(",")]
+        found = [kind(part) for part in text.split(",")]
     except ValueError as error:
         raise InputError(f"--{name} {text!r} is not a list of {'whole ' * (kind is int)}numbers; write, say, --{name} 0,1") from error
+    if kind is float and not all(map(isfinite, found)):
+        raise InputError(f"--{name} {text!r}: every number must be finite; write, say, --{name} 0,1")
+    return found
