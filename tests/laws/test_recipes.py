@@ -126,7 +126,7 @@ def test_where_nothing_is_added_a_recipe_is_the_vae_to_the_bit(recipe, nothing):
         ("vae", "real"), ("vae", "convolved"), ("iwae", "gaps"), ("annealed_vae", "counts"), ("beta_tc_vae", "grey"),
         ("info_vae", "real"), ("vae_gan", "gaps"), ("aae", "codes"), ("flow_vae", "real"),
         ("flow_prior_vae", "real"), ("ladder_vae", "convolved"), ("m2", "gaps"),
-        ("m1_m2", "convolved"), ("sphere_vae", "real"), ("poincare_vae", "real"), ("vq_vae", "real"), ("gumbel_vae", "real"),
+        ("m1_m2", "real"), ("sphere_vae", "real"), ("poincare_vae", "real"), ("vq_vae", "real"), ("gumbel_vae", "real"),
     ],
 )
 def test_the_step_can_be_traced_whole(recipe, data):

@@ -7,6 +7,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from inspect import cleandoc, signature
 from typing import Any
 
@@ -64,14 +65,14 @@ def of_recipe(made: Recipe) -> dict[str, Option]:
     Arguments:
         made: the recipe.
     """
-    own = declared(made, "recipe")
+    own = declared(made, "recipe")  # type: ignore[arg-type]  # a function, which has a hash
     parameters = signature(made).parameters
     sizes = declared(Architecture, "network") if "network" in parameters else {}
     others = of_recipe(BOOK.recipe("vae")) if "arguments" in parameters else {}
     return {**others, **sizes, **own}
 
 
-def of_modality(kind: str) -> dict[str, Option]:
+def of_modality(kind: str) -> Mapping[str, Option]:
     """The options of a kind of data.
 
     Arguments:
@@ -80,7 +81,8 @@ def of_modality(kind: str) -> dict[str, Option]:
     return declared(BOOK.modality(kind), "data")
 
 
-def of_training() -> dict[str, Option]:
+@cache
+def of_training() -> Mapping[str, Option]:
     """The settings of the training loop."""
     told = meanings(Settings.__doc__ or "")
     return {n: Option(n, "training", f.default, f.annotation, told.get(n, "")) for n, f in Settings.model_fields.items()}
@@ -97,8 +99,9 @@ def meanings(document: str) -> Mapping[str, str]:
     return {name: " ".join(text.split()) for name, text in entries}
 
 
-def declared(made: Any, group: str) -> dict[str, Option]:
-    """The arguments that a function or a class names.
+@cache
+def declared(made: Any, group: str) -> Mapping[str, Option]:
+    """The arguments that a function or a class names; it is read once.
 
     Arguments:
         made: the function or the class, with a docstring that says what each is.
