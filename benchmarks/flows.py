@@ -16,9 +16,9 @@ from record import Figure, Record, arguments, figure, run
 _RECIPES = ("vae", "flow_vae", "flow_prior_vae")
 _GAIN = 1.0
 _WARM_UP = json.dumps({"recipe": "linear", "arguments": {"until": 0.05}})
-# Without weight decay, the encoder tells training images by heart: after an hour, -ELBO was 3 nats better on them than on others.
+# Held-out images tell no difference between this weight decay and none: -ELBO 89.77 and 89.79 of the first recipe after about an hour.
 _COMMON = ("network=mlp", "hidden=300,300", "gated=true", "latent=40", f"beta={_WARM_UP}", "weight_decay=0.05")
-# Of the posterior: two maps cost a tenth of a step, four a third, and on validation images two were ahead at every minute up to the tenth.
+# Of the posterior: two maps make a step a quarter longer, four by half; on validation images two were ahead in all of 20 minutes.
 # Of the prior: one autoregressive map fitted the latents of validation images as well as four couplings, in half of their time.
 _OWN = {"flow_vae": ("steps=2", "flow_hidden=[512]"), "flow_prior_vae": ("flow=autoregressive", "steps=1", "share=0.7")}
 

@@ -82,8 +82,8 @@ def test_a_verdict_names_what_is_wrong_and_what_to_try(changed, name, words):
 def test_the_entropy_of_few_rows_is_no_reason_to_call_a_prior_unlearned():
     few = np.random.default_rng(0).multinomial(300, np.full(128, 1 / 128)) / 300
     found = replace(FOUND, shares=few, prior=math.log(128), information=np.full(3, 4.0))
-    assert found.entropy < math.log(128) - 0.25 and abs(found.entropy_of_all - math.log(128)) < 0.12
-    assert verdict_of_codes(replace(found, prior=found.entropy_of_all)).name == "healthy"
+    assert found.entropy < math.log(128) - 0.25 and abs(found.corrected_entropy - math.log(128)) < 0.12
+    assert verdict_of_codes(replace(found, prior=found.corrected_entropy)).name == "healthy"
 
 
 def test_fewer_levels_are_named_where_codes_are_arithmetic():

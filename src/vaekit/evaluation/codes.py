@@ -75,8 +75,8 @@ class CodeUse:
         return float(-(seen * np.log(seen)).sum())
 
     @property
-    def entropy_of_all(self) -> float:
-        """H of the shares that all rows there are would have, nats: that of a few is an underestimate (Miller 1955)."""
+    def corrected_entropy(self) -> float:
+        """H with what a few rows leave out of it to first order, nats (Miller 1955); at most log K."""
         return min(self.entropy + (self.used - 1) / (2 * self.rows * self.width), log(self.codes))
 
     @property

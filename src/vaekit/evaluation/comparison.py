@@ -49,7 +49,7 @@ def side_by_side(found: Mapping[str, Mapping[str, Any]]) -> list[Line]:
             better = next(figures[key]["better"] for figures in of_runs if key in figures)
             values = tuple(figures[key]["value"] if key in figures else None for figures in of_runs)
             judged = {figures[key].get("protocol") for figures in of_runs if key in figures}
-            apart = {"likelihood": len(_likelihoods(found)) > 1, "samples": len(judged) > 1}.get(section, False)
+            apart = (section == "likelihood" and len(_likelihoods(found)) > 1) or (section == "samples" and len(judged) > 1)
             lines.append(Line(section, *key, better, values, () if apart else _best(values, better)))
     return lines
 

@@ -98,7 +98,7 @@ class Latents:
         return (self.variance_of_means > ACTIVE) & (np.isnan(self.kl) | (self.kl > ACTIVE))
 
     @property
-    def needed(self) -> int:
+    def most_active(self) -> int:
         """The most coordinates that any one latent has in use; a class, whose rate does not fall apart into them, counts where alone."""
         ends = np.cumsum(list(self.widths.values()))[:-1]
         parts = zip(np.split(self.active, ends), np.split(np.isnan(self.kl), ends))

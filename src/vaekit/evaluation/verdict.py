@@ -88,7 +88,7 @@ def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
         return Verdict("partly collapsed", "warn", (
             f"Only {units}, at a rate of {rate}; the decoder ignores the other {width - active}.",
             f"What is used is used well: {use}.",
-        ), fewer_dimensions(tried, found.needed))
+        ), fewer_dimensions(tried, found.most_active))
     if not tried.begun:
         return Verdict("hardly begun", "warn", (
             f"Each row was seen {tried.epochs:.2g} times in {tried.steps:,} steps, and the last measurement was the best one.",

@@ -20,7 +20,7 @@ def verdict_of_codes(found: CodeUse, tried: Tried | None = None) -> Verdict:
     | use < information / 10 | ignores the latent |
     | fewer than half of the codes are used | few codes used |
     | fewer than 5 passes or 1,000 steps, and still getting better | hardly begun |
-    | the prior needs more bits a code than the shares alone | prior not learned |
+    | the prior needs more bits a code than the shares alone, as far as so few rows tell | prior not learned |
     | else | healthy |
 
     Arguments:
@@ -31,7 +31,7 @@ def verdict_of_codes(found: CodeUse, tried: Tried | None = None) -> Verdict:
     told, k = float(found.information.sum()), found.codes
     codes = f"{found.used} of {k} codes are used" + (f" ({found.reachable} could be)" if found.reachable < k else "")
     use = f"a row is explained {nats(found.use)} nats better by its own codes than by another row's"
-    bits, shares = found.prior / log(2), found.entropy_of_all / log(2)
+    bits, shares = found.prior / log(2), found.entropy / log(2)
     prior = f"the prior needs {bits:.2f} bits a code, where the codes' shares alone would need {shares:.2f}"
     if found.used < 2 or told < _TOLD:
         return Verdict("collapsed", "bad", (
@@ -49,7 +49,7 @@ def verdict_of_codes(found: CodeUse, tried: Tried | None = None) -> Verdict:
             f"Each row was seen {tried.epochs:.2g} times in {tried.steps:,} steps, and the last measurement was the best one.",
             f"So far {codes}, and {prior}.",
         ), longer_training(tried))
-    if bits > shares + _KNOWN:
+    if bits > found.corrected_entropy / log(2) + _KNOWN:
         return Verdict("prior not learned", "warn", (
             f"{_capital(prior)}: what is drawn from it does not go together.", f"{_capital(codes)}, and {use}.",
         ), more_prior(tried))

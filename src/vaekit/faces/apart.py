@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from vaekit.core.errors import InputError
+from vaekit.faces.folder import RUN
 
 __all__ = ["refuse_filled", "refuse_inside", "refuse_overlap", "refuse_taken"]
 
 # Arguments of verbs that may name a file or a folder which is read.
 _READ = ("data", "subjects", "factors", "labels", "condition", "to", "run", "others")
 # What is read of a run's folder; a report may be written into it.
-_OF_A_RUN = ("system.json", "weights.safetensors", "run.json", "checkpoint.safetensors", "ensemble.json")
+_OF_A_RUN = ("system.json", "weights.safetensors", RUN, "checkpoint.safetensors", "ensemble.json")
 # Those that a path without a suffix is given, by the format of the data.
 _GIVEN = (".npy", ".npz", ".csv", ".parquet", ".idx")
 
@@ -81,7 +82,7 @@ def refuse_taken(folder: Path) -> None:
     Raises:
         InputError: where it is a file, holds a run, or holds anything else.
     """
-    if (folder / "run.json").is_file():
+    if (folder / RUN).is_file():
         raise InputError(f"{folder}: already holds a run; resume it, replace it, or give another folder as run")
     refuse_filled(folder, "run", "other files")
 

@@ -12,13 +12,13 @@ from vaekit.core.declared import Part, Rest
 from vaekit.core.errors import InputError
 from vaekit.core.files import folders_above
 from vaekit.core.modality import Modality
-from vaekit.core.schedule import as_json
 from vaekit.core.system import System
 from vaekit.data import open_records
 from vaekit.faces.anatomy import added_head
 from vaekit.faces.apart import refuse_inside, refuse_taken
-from vaekit.faces.composed import identity, same_run
-from vaekit.faces.fitted import HISTORY, FittedVAE
+from vaekit.faces.composed import identity, kept, same_run
+from vaekit.faces.fitted import FittedVAE
+from vaekit.faces.folder import HISTORY, RUN
 from vaekit.faces.origin import remembered, reopened
 from vaekit.faces.preparing import BOOK, Parts, divide, held_out_shares, kind_of, prepare, ready, sorted_arguments
 from vaekit.faces.progress import showing
@@ -30,8 +30,6 @@ from vaekit.training.hardware import device_of
 from vaekit.training.progress import Hook
 
 __all__ = ["fit", "load", "modality", "resume", "train"]
-
-_RUN = "run.json"
 
 
 def fit(
@@ -74,8 +72,7 @@ def fit(
     made, parts = ready(records, recipe, kind, told, facts)
     if run is None:
         return _trained(made, parts, told.settings, None, False, progress, hooks)
-    kept = {name: as_json(value) for name, value in arguments.items() if not isinstance(value, nn.Module)}
-    with _begun(Path(run), {"recipe": recipe, "kind": kind, "arguments": kept, "data": facts}, replace):
+    with _begun(Path(run), {"recipe": recipe, "kind": kind, "arguments": kept(arguments), "data": facts}, replace):
         return _trained(made, parts, told.settings, Path(run), False, progress, hooks)
 
 
@@ -98,9 +95,9 @@ def resume(
         InputError: where the folder holds no run, or the data is not the same.
     """
     folder = Path(run)
-    if not (folder / _RUN).is_file():
+    if not (folder / RUN).is_file():
         raise InputError(f"{folder}: holds no run to go on with; begin one with fit")
-    begun = read_json(folder / _RUN)
+    begun = read_json(folder / RUN)
     if "system" in begun:
         raise InputError(
             f"{folder}: holds a run of a system that was composed by hand: compose it, and call vaekit.train as before with resume=True"
@@ -186,7 +183,7 @@ def load(path: str | Path, *, reader: nn.Module | None = None, writer: nn.Module
     folder = Path(path)
     if (folder / "ensemble.json").is_file():
         raise InputError(f"{folder}: holds an ensemble, which scores, encodes and reconstructs; for all else give {folder / 'member-1'}")
-    if (folder / _RUN).is_file() and not (folder / "system.json").exists() and "system" in read_json(folder / _RUN):
+    if (folder / RUN).is_file() and not (folder / "system.json").exists() and "system" in read_json(folder / RUN):
         raise InputError(
             f"{folder}: holds a checkpoint of a system that was composed by hand, which no file can make again: compose it, and call "
             "vaekit.train as before with resume=True"
@@ -226,13 +223,13 @@ def _begun(folder: Path, run: dict[str, Any], replace: bool) -> Iterator[None]:
     Raises:
         InputError: where the folder holds something else, or cannot be made.
     """
-    if replace and (folder / _RUN).is_file():
+    if replace and (folder / RUN).is_file():
         refuse_inside(folder, *(run["data"].get(name) for name in ("source", "labels", "condition")))
         shutil.rmtree(folder)
     refuse_taken(folder)
     with folders_above(folder):
         try:
-            write_json(folder / _RUN, run)
+            write_json(folder / RUN, run)
             yield
         finally:
             if not (folder / CHECKPOINT).exists():

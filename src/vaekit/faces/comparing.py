@@ -15,20 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from vaekit.core.errors import InputError
 from vaekit.core.files import whole_file
 from vaekit.core.records import Records
-from vaekit.core.schedule import as_json
 from vaekit.data import open_records
 from vaekit.evaluation.comparison import Line, side_by_side
 from vaekit.evaluation.report import Gallery, comparison_page
 from vaekit.faces import api
 from vaekit.faces.apart import refuse_taken
-from vaekit.faces.composed import see_no_difference
+from vaekit.faces.composed import kept, see_no_difference
 from vaekit.faces.extractors import Judges
-from vaekit.faces.fitted import HISTORY, FittedVAE
+from vaekit.faces.fitted import FittedVAE
+from vaekit.faces.folder import HISTORY, RUN
 from vaekit.faces.measuring import measured
 from vaekit.faces.origin import held_out
 from vaekit.faces.preparing import fingerprint, kind_of, see_that_it_can_be_built
@@ -144,7 +143,7 @@ def compete(
     records = open_records(data, labels, condition)
     for recipe, given in told.items():
         see_that_it_can_be_built(records, recipe, given)
-        if resume and (Path(folder) / recipe / "run.json").is_file():
+        if resume and (Path(folder) / recipe / RUN).is_file():
             _see_that_it_is_the_same(Path(folder) / recipe, records, given)
         else:
             refuse_taken(Path(folder) / recipe)
@@ -153,7 +152,7 @@ def compete(
         run = Path(folder) / recipe
         if resume and (run / HISTORY).is_file():
             found[recipe] = api.load(run)
-        elif resume and (run / "run.json").is_file():
+        elif resume and (run / RUN).is_file():
             found[recipe] = api.resume(run, data, labels=labels, condition=condition, progress=progress)
         else:
             found[recipe] = api.fit(data, recipe, labels=labels, condition=condition, run=run, progress=progress, **told[recipe])
@@ -162,11 +161,11 @@ def compete(
 
 def _see_that_it_is_the_same(run: Path, records: Records, given: Mapping[str, Any]) -> None:
     """Raise where a run that is to be kept, or gone on with, had other arguments or other data than are given now."""
-    was, shares = read_json(run / "run.json"), {name: given.get(name, 0.1) for name in ("validation", "test")}
+    was, shares = read_json(run / RUN), {name: given.get(name, 0.1) for name in ("validation", "test")}
     kind = kind_of(records) if given.get("kind", "auto") == "auto" else given["kind"]
-    kept = {n: as_json(value) for n, value in given.items() if n not in ("kind", *shares) and not isinstance(value, nn.Module)}
+    arguments = kept({name: value for name, value in given.items() if name not in ("kind", *shares)})
     # As a file holds them: of a tuple, a list.
-    now, data = json.loads(json.dumps({"recipe": run.name, "kind": kind, **kept})), {"fingerprint": fingerprint(records), **shares}
+    now, data = json.loads(json.dumps({"recipe": run.name, "kind": kind, **arguments})), {"fingerprint": fingerprint(records), **shares}
     then = {"recipe": was.get("recipe"), "kind": was.get("kind"), **was.get("arguments", {})}
     see_no_difference(f"{run}: the run had another argument", then, now)
     see_no_difference(f"{run}: the run had other data", {name: was["data"][name] for name in data}, data)

@@ -16,12 +16,23 @@ from torch import nn
 
 from vaekit.core.errors import InputError
 from vaekit.core.modality import Modality
+from vaekit.core.schedule import as_json
 from vaekit.core.system import System
+from vaekit.faces.folder import RUN
 from vaekit.operations.store import read_json
 
-__all__ = ["identity", "same_run", "see_no_difference"]
+__all__ = ["identity", "kept", "same_run", "see_no_difference"]
 
 _GIVEN = ("fingerprint", "validation", "test")
+
+
+def kept(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A person's arguments as a run's folder keeps them; modules are handed in again by whoever goes on with the run.
+
+    Arguments:
+        arguments: by name.
+    """
+    return {name: as_json(value) for name, value in arguments.items() if not isinstance(value, nn.Module)}
 
 
 def identity(system: System) -> dict[str, str]:
@@ -51,7 +62,7 @@ def same_run(folder: Path, begun: Mapping[str, Any]) -> None:
     Raises:
         InputError: where the folder holds no such run, or the system, a setting or the data is another; names the first difference.
     """
-    file = folder / "run.json"
+    file = folder / RUN
     if not file.is_file():
         raise InputError(f"{folder}: holds no run to go on with; begin one without resume=True")
     was = read_json(file)

@@ -19,15 +19,13 @@ from vaekit.evaluation.disentanglement import measure_agreement, measure_disenta
 from vaekit.faces.anatomy import shaped
 from vaekit.faces.apart import refuse_filled
 from vaekit.faces.factors import factored, with_labels
+from vaekit.faces.folder import HISTORY
 from vaekit.faces.matching import matching
 from vaekit.operations import save_system
 from vaekit.operations.store import write_json
 from vaekit.training import History
 
-__all__ = ["HISTORY", "FittedVAE"]
-
-HISTORY = "history.json"
-"""What training measured, in the folder of a system."""
+__all__ = ["FittedVAE"]
 
 
 @dataclass(repr=False)

@@ -2,7 +2,8 @@ r"""Codes beside the factors that made the data, checked once and numbered.
 
     z of (N, latent), v of (N, factors), with v_k in 0 .. values_k - 1
 
-A factor is numbered by its distinct values in rising order; one that has more than `MOST` of them is cut into equal widths, as codes are.
+A factor is numbered by its distinct values in rising order. One whose values are quantities, and more than `MOST` or than half of the rows
+(`BINS` are never too many), is cut into equal widths, as codes are.
 """
 
 from collections.abc import Iterator, Sequence

@@ -16,6 +16,7 @@ from vaekit.faces.cli.answer import Answer, Stopped
 from vaekit.faces.cli.summary import summary
 from vaekit.faces.cli.values import assigned
 from vaekit.faces.fitted import FittedVAE
+from vaekit.faces.folder import RUN
 from vaekit.faces.progress import Lines, on_terminal, working
 from vaekit.operations.store import read_json
 from vaekit.training.progress import Hook
@@ -130,7 +131,7 @@ def resume(
     if run is None and data is None:
         raise InputError("give --run, the folder of the run to go on with")
     folder = run or folder_of(str(data), recipe or "vae")
-    file = folder / "run.json"
+    file = folder / RUN
     own = read_json(file).get("recipe", recipe) if file.is_file() else recipe
     if recipe not in (None, own):
         raise InputError(f"--recipe {recipe} would change the run, and --resume goes on with its own, {own}; leave it out")
@@ -165,7 +166,7 @@ def _done(work: Callable[[bool, Sequence[Hook]], FittedVAE], folder: Path, repor
     try:
         fitted = work(watched, () if watched else (Lines(),))
     except KeyboardInterrupt as error:
-        if (folder / "run.json").is_file():
+        if (folder / RUN).is_file():
             raise Stopped(f"interrupted; all steps are saved: go on with  vae fit --resume --run {shlex.quote(str(folder))}") from error
         raise Stopped("interrupted before training began; nothing was written") from error
     if report:

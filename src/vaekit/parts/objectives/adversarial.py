@@ -96,7 +96,7 @@ class Adversary(Term):
         h = self.critic.embed(x, observed).float()
         # A slope is a small difference of logits: bf16 would round it away.
         with torch.autocast(h.device.type, enabled=False):
-            _, logits = self.critic(torch.cat([h, h + _STEP * torch.randn_like(h)]), None if condition is None else condition.float())
+            _, logits = self.critic(torch.cat([h, h + _STEP * torch.randn_like(h)]), condition)
         drawn, rebuilt = self.false(trace)
         slope = _slope(logits[:1], logits[1:], h[0, 0].numel())
         return softplus(-logits[:1]) + 0.5 * (softplus(drawn) + softplus(rebuilt)) + self.penalty * slope

@@ -16,7 +16,7 @@ from vaekit.core.errors import InputError
 from vaekit.core.objective import Needs, Term
 from vaekit.core.schedule import Weight
 from vaekit.core.trace import Trace
-from vaekit.parts.objectives.alike import needs_draws
+from vaekit.parts.objectives.draws import needs_draws
 
 __all__ = ["ImportanceBound"]
 

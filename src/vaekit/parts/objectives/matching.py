@@ -19,7 +19,7 @@ from vaekit.core.noise import RowNoise
 from vaekit.core.objective import Term
 from vaekit.core.schedule import Weight
 from vaekit.core.trace import Site, Trace
-from vaekit.parts.objectives.alike import needs_draws
+from vaekit.parts.objectives.draws import needs_draws
 
 __all__ = ["Kernel", "MeanDiscrepancy"]
 
