@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
-_SHARED = {"__main__", "bound", "classifier", "comparison_page", "outsider", "record"}
+_SHARED = {"__main__", "bound", "classifier", "comparison_page", "outsider", "pieces", "record"}
 
 
 def benchmarks() -> dict[str, str]:

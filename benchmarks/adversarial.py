@@ -19,7 +19,6 @@ import torch
 from bound import Watching, sorted_options
 from classifier import Classifier, trained_classifier
 from record import Record, arguments, figure, mnist, out, run
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vaekit.core.records import Records
 from vaekit.core.system import Book, System, build
@@ -87,9 +86,7 @@ def trained(recipe: str, data: Records, options: Any, seed: int) -> tuple[System
     rows = modality.store(data)
     parts = ({n: v[part] for n, v in rows.items()} for part in (slice(-_VALIDATION), slice(-_VALIDATION, None)))
     feed = _Feed(*(Loader(part, modality, settings.batch, seed) for part in parts))
-    columns = (BarColumn(), TextColumn("{task.percentage:3.0f}%"), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=out, transient=True) as progress:
-        return system, fit(system, feed, settings, folder, options.resume, [Watching(progress)])
+    return system, fit(system, feed, settings, folder, options.resume, [Watching()])
 
 
 def measure(options: Any, record: Record) -> None:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pieces import scored
 from record import Record, bar, figure, out
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from vaekit.core.errors import InputError
 from vaekit.core.system import System
 from vaekit.data.loading import Loader
-from vaekit.evaluation.likelihood import importance_nll
+from vaekit.evaluation.likelihood import explained_by
 from vaekit.tasks.walk import VALUES
 from vaekit.training import History, Settings, fit
 from vaekit.training.progress import Moment, Validation
@@ -32,21 +33,22 @@ _TEST_SEED = 1
 
 
 class Watching:
-    """A line that says how training goes.
+    """A line that says how training goes, begun in the process that trains: a bar that is drawn cannot be sent to another."""
 
-    Arguments:
-        progress: the line.
-    """
-
-    def __init__(self, progress: Progress):
-        self.progress = progress
-        self.task = progress.add_task("training", total=1.0)
+    def __init__(self) -> None:
+        self._shown: Progress | None = None
+        self._task = TaskID(0)
 
     def moment(self, moment: Moment) -> None:
         """Move the line."""
+        if self._shown is None:
+            columns = (BarColumn(), TextColumn("{task.percentage:3.0f}%"), TimeElapsedColumn(), TextColumn("{task.description}"))
+            self._shown = Progress(*columns, console=out, auto_refresh=False, transient=True)
+            self._task = self._shown.add_task("training", total=1.0)
+            self._shown.start()
         loss = next(iter(moment.readings.values()), math.nan)
         said = f"epoch {moment.epoch}, {moment.rows_per_second:,.0f} images/s, {loss:.2f} nats"
-        self.progress.update(self.task, completed=moment.progress, description=said)
+        self._shown.update(self._task, completed=moment.progress, description=said, refresh=True)
 
     def validation(self, validation: Validation) -> None:
         """Print a measurement: the bound, or what a stage without one is measured by."""
@@ -56,6 +58,9 @@ class Watching:
             f"{validation.seconds:7.0f} s   epoch {validation.epoch:7.1f}   validation {said}   "
             f"active units {validation.active_units} of {validation.latent_units}"
         )
+        if validation.progress >= 1 and self._shown is not None:
+            self._shown.stop()
+            self._shown = None
 
     def note(self, text: str) -> None:
         """Print what happened."""
@@ -145,9 +150,7 @@ def train(
         resume: go on from the folder's checkpoint.
     """
     feed = _Feed(Loader(dict(learnt), system.modality, settings.batch, settings.seed), Loader(dict(watched), system.modality, 500))
-    columns = (BarColumn(), TextColumn("{task.percentage:3.0f}%"), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=out, transient=True) as progress:
-        return fit(system, feed, settings, folder, resume, [Watching(progress)])
+    return fit(system, feed, settings, folder, resume, [Watching()])
 
 
 def _best(history: History) -> float:
@@ -182,7 +185,8 @@ def explained(
     began = time.monotonic()
     with bar("importance sampling", len(some)) as reach:
         test = {name: values[some] for name, values in rows.test.items()}
-        found = importance_nll(system, test, options.importance, _TEST_SEED, values, progress=lambda what, done, total: reach(done))
+        scores = scored(system, test, options.importance, _TEST_SEED, values, options.run, reach)
+    found = explained_by(scores, options.importance, _TEST_SEED)
     evaluated = time.monotonic() - began
     last = history.validations[-1]
     epochs = " + ".join(f"{end.epoch:.0f}" for end in history.ends)
@@ -203,5 +207,5 @@ def explained(
         figure("validation -ELBO", best, "nats", held, "the best measurement", seed),
         figure("active units", last.active_units, f"of {last.latent_units}", held, _ACTIVE, seed),
         figure("training", trained / 60, "minutes", 1, "wall clock of this process, compiling and validating included", seed),
-        figure("evaluation", evaluated / 60, "minutes", 1, "wall clock, after training", seed),
+        figure("evaluation", evaluated / 60, "minutes", 1, "wall clock of this process, after training", seed),
     )

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from bound import Watching, sorted_options
 from record import Record, arguments, figure, mnist, out, run
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vaekit.core.modality import Modality
 from vaekit.core.system import Book, System, build
@@ -73,9 +72,7 @@ def trained(options: Any, rows: _Rows, held: _Rows, few: np.ndarray, modality: M
     hidden = {n: t[::5] for n, t in held.items()} | {"label": torch.full_like(held["label"][::5], -1)}
     feed = _Feed(Loader({**rows, "label": torch.from_numpy(few)}, modality, settings.batch, seed), Loader(hidden, modality, 500))
     folder = None if options.run is None else Path(options.run) / f"{options.recipe}-{options.labels}-{seed}"
-    columns = (BarColumn(), TextColumn("{task.percentage:3.0f}%"), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=out, transient=True) as progress:
-        fit(system, feed, settings, folder, options.resume, [Watching(progress)])
+    fit(system, feed, settings, folder, options.resume, [Watching()])
     system.model.to("cpu")
     return system
 

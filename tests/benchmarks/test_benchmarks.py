@@ -3,23 +3,32 @@
 import gzip
 import json
 import os
+import pickle
 import subprocess
 import sys
 import time
 from argparse import Namespace
 from pathlib import Path
 
+import bound
 import ladder
 import mathematics
 import mnist_likelihood
 import numpy as np
+import pieces
 import pyarrow.parquet as pq
 import pytest
+import torch
 from memory import observed, write
 from record import Record, Skipped, arguments, figure, mnist, root, run
 from resume import killed
 
 from vaekit.core.errors import InputError, WorkFailed
+from vaekit.core.records import Records
+from vaekit.core.system import Book, build
+from vaekit.modalities import MODALITIES
+from vaekit.recipes import RECIPES
+from vaekit.tasks.score import score
 
 
 def ran(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -45,7 +54,7 @@ def small_mnist(tmp_path):
 
 def test_the_list_names_every_script():
     listed = {line.split()[0] for line in ran("-m", "benchmarks", "--list").stdout.splitlines()}
-    imported = {"__main__", "bound", "classifier", "comparison_page", "outsider", "record"}
+    imported = {"__main__", "bound", "classifier", "comparison_page", "outsider", "pieces", "record"}
     scripts = {path.stem for path in (root / "benchmarks").glob("*.py")} - imported
     assert listed == scripts
     wrong = ran("-m", "benchmarks", "speed")
@@ -168,6 +177,34 @@ def test_the_ladder_is_measured_on_images_that_were_drawn_once(tmp_path, monkeyp
     monkeypatch.setenv("VAEKIT_DATA", str(tmp_path / "none"))
     with pytest.raises(Skipped, match="static MNIST is not there; point VAEKIT_DATA at"):
         ladder.measure(Namespace(**options), Record("trial"))
+
+
+def test_pieces_by_two_processes_are_the_whole_and_are_kept(tmp_path):
+    torch.manual_seed(0)
+    modality = MODALITIES["image"]().fit(Records(np.random.default_rng(0).integers(0, 2, (30, 4, 4), np.uint8)))
+    system = build(Book(RECIPES, MODALITIES), "vae", modality, latent=2, hidden=8)
+    rows = modality.store(Records(np.random.default_rng(1).integers(0, 2, (11, 4, 4), np.uint8)))
+    whole, threads, done = score(system, rows, 20, 3), torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        found = pieces.scored(system, rows, 20, 3, 1 << 12, tmp_path, done.append, piece=4)
+        written = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
+        again = pieces.scored(system, rows, 20, 3, 1 << 12, tmp_path, done.append, piece=4)
+    finally:
+        torch.set_num_threads(threads)
+    for name, values in vars(whole).items():
+        np.testing.assert_allclose(getattr(found, name), values, rtol=1e-5, err_msg=name)
+        np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == written and len(written) == 3 and done[-1] == 11
+    # Other weights, other rows or other draws are other pieces.
+    with torch.no_grad():
+        next(system.model.parameters()).add_(0.5)
+    other = pieces.scored(system, rows, 20, 3, 1 << 12, tmp_path, done.append, piece=11)
+    assert len(list(tmp_path.iterdir())) == 4 and not np.allclose(other.nats, found.nats)
+
+
+def test_what_watches_a_run_can_be_sent_to_the_process_that_trains():
+    pickle.loads(pickle.dumps(bound.Watching())).note("begun")
 
 
 def test_an_option_that_is_no_pair_is_refused():

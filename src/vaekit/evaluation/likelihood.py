@@ -17,10 +17,10 @@ import numpy as np
 from vaekit.core.choose import centre
 from vaekit.core.system import System
 from vaekit.evaluation.figure import Figure, figure
-from vaekit.tasks.score import score
+from vaekit.tasks.score import Scores, score
 from vaekit.tasks.walk import VALUES, Progress, Rows, at_rest, silent
 
-__all__ = ["Likelihood", "importance_nll", "settled"]
+__all__ = ["Likelihood", "explained_by", "importance_nll", "settled"]
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,18 @@ def importance_nll(
     Raises:
         InputError: where there are no rows, or the model has no likelihood bound.
     """
-    found = score(system, rows, particles, seed, values, progress)
+    return explained_by(score(system, rows, particles, seed, values, progress), particles, seed, settled(system))
+
+
+def explained_by(found: Scores, particles: int, seed: int = 0, settled: bool = False) -> Likelihood:
+    """What the scores of rows come to.
+
+    Arguments:
+        found: of each row.
+        particles: K of them.
+        seed: of the latents.
+        settled: whether the posterior has no randomness.
+    """
     n = len(found.nats)
     variance = np.maximum(1 / found.effective_sample_size - 1 / particles, 0)
     distortion, rate = float(found.distortion.mean()), float(found.rate.mean())
@@ -114,5 +125,5 @@ def importance_nll(
         effective_sample_size=float(found.effective_sample_size.mean()),
         elbo=-(distortion + rate), distortion=distortion, rate=rate,
         bits_per_dimension=float(found.bits_per_dimension.mean()),
-        rows=n, particles=particles, seed=seed, settled=settled(system),
+        rows=n, particles=particles, seed=seed, settled=settled,
     )

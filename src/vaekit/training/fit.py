@@ -82,6 +82,8 @@ def _fabric(device: str, settings: Settings) -> Fabric:
 def _in_each_process(fabric: Fabric, answer: Path, work: tuple[Any, ...]) -> BaseException | None:
     """What every process of a run on several devices does; the first one writes the answer, or returns an error that speaks to a person."""
     torch.set_num_threads(max(torch.get_num_threads() // fabric.world_size, 1))
+    # A gradient of a convolution of one pixel may lie otherwise in memory than where processes add theirs up: it is copied, which is right.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     # Weights arrive in memory that all processes share: each needs its own.
     system = copy.deepcopy(work[0])
     try:
