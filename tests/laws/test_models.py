@@ -19,7 +19,7 @@ from vaekit.core.choose import centre, enumerate_, fixed, from_posterior, from_p
 from vaekit.core.conditional import Conditional, Family, Neural
 from vaekit.core.noise import RowNoise
 from vaekit.core.trace import LatentModel
-from vaekit.models import VAE, ClassifiedVAE, LabelledVAE, Ladder, Level, StackedVAE
+from vaekit.models import VAE, LabelledVAE, Ladder, Level, StackedVAE
 from vaekit.parts.likelihoods import LIKELIHOODS
 from vaekit.parts.networks import MLP, Late, Scaled, VectorReader, VectorWriter, vector_pyramid
 from vaekit.parts.posteriors import Classes, Displaced, DrawnNormal, Normal
@@ -94,9 +94,9 @@ def labelled(size: int = COLUMNS, family: Family | None = None) -> LabelledVAE:
     return LabelledVAE(Neural(layers(size), Classes(3)), ClassPrior(NAMES, COUNTS), posterior, Standard(LATENT), likelihood)
 
 
-def classified() -> ClassifiedVAE:
+def classified() -> VAE:
     below = linear()
-    return ClassifiedVAE(below.posterior, below.prior, below.likelihood, Neural(MLP(LATENT, ()), Classes(3)))
+    return VAE(below.posterior, below.prior, below.likelihood, Neural(MLP(LATENT, ()), Classes(3)))
 
 
 def stacked() -> StackedVAE:

@@ -1,11 +1,8 @@
 """The walk, once for each shape of latent graph."""
 
-from vaekit.models.classified import ClassifiedVAE
 from vaekit.models.labelled import LabelledVAE
 from vaekit.models.ladder import Ladder, Level
 from vaekit.models.stacked import StackedVAE
 from vaekit.models.vae import VAE
 
-__all__ = [
-    "VAE", "Ladder", "Level", "ClassifiedVAE", "LabelledVAE", "StackedVAE",
-]
+__all__ = ["VAE", "Ladder", "Level", "LabelledVAE", "StackedVAE"]

@@ -11,14 +11,13 @@ from torch.distributions import Distribution
 from vaekit.core.batch import Batch, lead
 from vaekit.core.choose import Chooser, from_prior
 from vaekit.core.conditional import Conditional
-from vaekit.core.trace import Site, Trace
+from vaekit.core.trace import LatentModel, Site, Trace
 from vaekit.models.labelled import LabelledVAE
-from vaekit.models.vae import VAE
 
 __all__ = ["StackedVAE"]
 
 
-class StackedVAE(VAE):
+class StackedVAE(LatentModel):
     """A VAE's walk with a labelled walk above it; sites `y`, one-hot, `z` and `features`.
 
     Arguments:
@@ -32,7 +31,10 @@ class StackedVAE(VAE):
     encoder = LabelledVAE.encoder
 
     def __init__(self, posterior: Conditional, prior: Conditional, likelihood: Conditional, above: LabelledVAE):
-        super().__init__(posterior, prior, likelihood)
+        super().__init__()
+        self.posterior = posterior
+        self.prior = prior
+        self.likelihood = likelihood
         self.above = above
 
     def forward(self, batch: Batch, choose: Chooser, fantasies: bool = False) -> Trace:

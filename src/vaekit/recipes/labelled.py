@@ -23,7 +23,7 @@ from vaekit.core.objective import Objective
 from vaekit.core.schedule import NonNegativeWeight, ends
 from vaekit.core.stage import Stage
 from vaekit.core.system import System
-from vaekit.models import ClassifiedVAE, LabelledVAE, StackedVAE
+from vaekit.models import VAE, LabelledVAE, StackedVAE
 from vaekit.parts.networks import MLP, Late, shifted
 from vaekit.parts.objectives import KL, Classification, RateUnder, Reconstruction
 from vaekit.parts.posteriors import Classes, DrawnNormal, Normal, normal_posterior, weighed_means
@@ -71,7 +71,7 @@ def m1(
     first = Stage(Objective(Reconstruction(), KL(beta, free_bits)), learn=("posterior", "likelihood"), share=vae_share)
     told_apart = Objective(Classification(_share(modality), 1.0, 0.5, ()))
     second = Stage(told_apart, learn=("classifier",), share=1 - vae_share, watch="classification")
-    return System(ClassifiedVAE(posterior, Standard(latent), decoder, told), [first, second], modality)
+    return System(VAE(posterior, Standard(latent), decoder, told), [first, second], modality)
 
 
 def m2(
