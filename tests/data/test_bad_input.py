@@ -4,6 +4,8 @@ import gzip
 import os
 import pickle
 import re
+import struct
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -246,3 +248,14 @@ def test_no_permission(tmp_path, request):
     request.getfixturevalue("as_nobody")
     for name in ("a.npy", "a.csv", "a.parquet", "a.idx", "a.png"):
         refused(folder / name, name, "no permission")
+
+
+def test_deep_colours(tmp_path):
+    # Written by hand: Pillow has no colours of 16 bits.
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    pixels = zlib.compress(b"".join(b"\0" + bytes(6 * 3) for _ in range(3)))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 3, 3, 16, 2, 0, 0, 0))
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
+    refused(tmp_path, "a.png", "more than 8 bits")

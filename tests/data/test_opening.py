@@ -11,7 +11,7 @@ from PIL import Image
 
 from vaekit.core.errors import InputError
 from vaekit.core.records import Records
-from vaekit.data import open_records
+from vaekit.data import open_records, stream_records
 
 VALUES = np.array([[1.5, 2.0], [3.0, np.nan], [5.0, 6.25]])
 
@@ -315,3 +315,59 @@ def test_a_name_is_the_catalogues_and_a_path_is_a_path(tmp_path, monkeypatch):
 def test_lengths_must_agree():
     with pytest.raises(InputError, match="2 values, but data has 3 rows"):
         open_records(VALUES, labels=[1, 2])
+
+
+def test_what_is_called_y_and_is_no_class_is_passed_over_unless_asked_for(tmp_path):
+    prices = np.array([1.5, 2.25, 3.0])
+    np.savez(tmp_path / "houses.npz", x=VALUES, y=prices, labels=np.array([0, 1, 1]))
+    assert open_records(tmp_path / "houses.npz").label is None
+    assert open_records(tmp_path / "houses.npz", condition="y").condition[:, 0].tolist() == prices.tolist()
+    assert open_records(tmp_path / "houses.npz", labels="labels").label.tolist() == [0, 1, 1]
+    with pytest.raises(InputError, match=r"label 1.5 is not a class"):
+        open_records(tmp_path / "houses.npz", labels="y")
+    np.savez(tmp_path / "one_hot.npz", x=VALUES, y=np.eye(3))
+    assert open_records(tmp_path / "one_hot.npz").label is None
+
+
+def test_lines_longer_than_a_block_are_read(tmp_path):
+    # Three lines of six megabytes: more than is read at a time unless told otherwise.
+    names = [f"gene{i}" for i in range(300_000)]
+    cells = ",".join(["1.2345678901234567"] * len(names))
+    (tmp_path / "wide.csv").write_text("\n".join([",".join(names), cells, cells, cells]))
+    for records in (open_records(tmp_path / "wide.csv"), next(stream_records(tmp_path / "wide.csv"))):
+        assert records.x.shape == (3, len(names)) and records.x[0, -1] == 1.2345678901234567
+
+
+def test_classes_have_one_name_wherever_they_stand(tmp_path):
+    truth = pd.DataFrame({"a": [1.0, 2.0, 3.0], "ill": [True, False, True]})
+    truth.to_csv(tmp_path / "t.csv", index=False)
+    truth.to_parquet(tmp_path / "t.parquet")
+    for source in (truth, tmp_path / "t.csv", tmp_path / "t.parquet"):
+        records = open_records(source, labels="ill")
+        assert (records.classes, records.label.tolist()) == (("False", "True"), [1, 0, 1])
+    assert open_records(truth[["a"]], labels=truth["ill"]).classes == ("False", "True")
+    # Where there are types, a word is a word; a csv has no other way to leave a cell empty.
+    words = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "country": ["NA", "DE", None, "FR"]})
+    words.to_parquet(tmp_path / "w.parquet")
+    words.to_csv(tmp_path / "w.csv", index=False)
+    assert open_records(tmp_path / "w.parquet", labels="country").classes == ("DE", "FR", "NA")
+    assert open_records(tmp_path / "w.csv", labels="country").classes == ("DE", "FR")
+    # Two spellings are two names.
+    assert open_records(VALUES, labels=["01", "1", "007"]).classes == ("007", "01", "1")
+    assert open_records(VALUES, labels=["10", "9", "-1"]).classes == ("9", "10")
+
+
+def test_what_is_masked_is_a_gap():
+    masked = np.ma.masked_equal(np.array([[1, -999], [2, 3]]), -999)
+    np.testing.assert_array_equal(open_records(masked).x, [[1, np.nan], [2, 3]])
+    assert open_records(np.ma.masked_equal(np.array([[1, 2]]), 7)).x.dtype.kind == "i"
+
+
+def test_what_is_transparent_is_seen_on_white(tmp_path):
+    icon = np.zeros((2, 2, 4), np.uint8)
+    icon[0, 0, 3] = 255
+    (tmp_path / "icons").mkdir()
+    Image.fromarray(icon).save(tmp_path / "icons" / "a.png")
+    Image.fromarray(np.full((2, 2, 4), (9, 9, 9, 255), np.uint8)).save(tmp_path / "icons" / "b.png")
+    seen = open_records(tmp_path / "icons").x
+    assert seen[0, :, :, 0].tolist() == [[0, 255], [255, 255]] and (seen[1] == 9).all()

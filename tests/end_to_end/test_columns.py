@@ -38,6 +38,10 @@ def test_latents_are_named_by_their_site_and_classes_by_their_names(vae, table, 
     assert set(found.mean_y_blue + found.mean_y_red) == {1.0}
     vae.done("generate", "m", "-n", 3, "--label", "red", "--out", "g.csv")
     assert list(pd.read_csv(tmp_path / "g.csv").kind) == ["red"] * 3
+    # Where the format has no room for classes, each file has a file of its own beside it.
+    (tmp_path / "g-labels.txt").write_text("mine")
+    vae.done("augment", "m", "-n", 2, "--out", "g.v2.npy")
+    assert (tmp_path / "g.v2-labels.txt").read_text().split() == ["blue", "red"] and (tmp_path / "g-labels.txt").read_text() == "mine"
 
 
 def test_a_condition_is_written_as_the_data_have_it(vae, table, tmp_path):
@@ -49,3 +53,16 @@ def test_a_condition_is_written_as_the_data_have_it(vae, table, tmp_path):
         made = pd.read_parquet(tmp_path / "g.parquet")
         assert made[list(told)].to_dict("list") == {"town": [town] * 2, "floor": [2] * 2, "age": [30.0] * 2}
     vae.done("score", "c", "g.parquet", "--out", "s.csv")
+
+
+def test_a_condition_keeps_its_type_beside_what_was_made_of_the_rows(vae, table, tmp_path):
+    told = {"site": np.arange(60) % 3 + 1, "dose": np.linspace(0.5, 2, 60)}
+    frame = pd.read_csv(table).drop(columns="kind").assign(**told)
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    vaekit.fit(tmp_path / "t.parquet", condition=list(told), run=tmp_path / "d", **SMALL)
+    for source in ("t.parquet", "t.csv"):
+        vae.done("reconstruct", tmp_path / "d", tmp_path / source, "--out", tmp_path / "r.parquet")
+        made = pd.read_parquet(tmp_path / "r.parquet")
+        assert made["site"].dtype == np.int64 and made["site"].tolist() == told["site"].tolist()
+        np.testing.assert_allclose(made["dose"], told["dose"])

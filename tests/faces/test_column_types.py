@@ -111,3 +111,10 @@ def test_a_system_without_its_types_is_loaded_and_gives_one_type_for_all(tmp_pat
     assert facts["modality"]["state"]["adapter"].pop("dtypes") == facts["data"].pop("dtypes") == list(OWN.values())
     file.write_text(json.dumps(facts))
     assert set(types(vk.load(tmp_path / "m").generate(5)).values()) == {"float64"}
+
+
+def test_a_frame_whose_names_are_numbers_comes_back_with_them():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)))
+    fitted = vk.fit(frame, epochs=1, latent=2, hidden=[8], validations=1, progress=False)
+    away = frame - fitted.reconstruct(frame)
+    assert list(away.columns) == [0, 1, 2] and away.notna().all().all()

@@ -88,3 +88,10 @@ def test_factors_are_measured_by_file_array_and_frame(of_table, vae, tmp_path):
     assert both[-3:] == alike and "factor" in both[1]["name"]
     refused = vae("disentanglement", "r", "t.csv", "--factors", "d.json")
     assert refused.code == 2 and len(refused.error.splitlines()) == 1
+
+
+def test_a_quantity_may_be_a_column(of_table):
+    plain = TABLE.drop(columns=["size", "kind"])
+    height = np.random.default_rng(3).normal(1.7, 0.1, 120)
+    wanted = of_table.direction(plain, height).vector
+    np.testing.assert_allclose(of_table.direction(plain.assign(height=height), "height").vector, wanted, atol=1e-6)

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from systems import DATA, held_out, made, modality_of, records
@@ -308,3 +309,36 @@ def test_new_rows_are_read_with_the_scale_that_was_fitted():
     dark = modality.store(Records((IMAGES // 8).astype(np.uint8)))
     x = modality.batch(dark).x
     assert float(x.max()) < 0.2 and bool(torch.equal(dark["x"], torch.from_numpy(IMAGES // 8).unsqueeze(-1)))
+
+
+def test_conditions_go_by_name_where_both_sides_have_names():
+    draw = np.random.default_rng(0)
+    values = np.stack([draw.normal(50, 10, 40), draw.normal(1, 0.1, 40)], 1)
+    conditions = Conditions().fit(values, ("age", "dose"))
+    wanted = conditions.encode(values, 40)
+    x = np.zeros((40, 1))
+    swapped = Records(x, condition=values[:, ::-1], condition_columns=("dose", "age"))
+    torch.testing.assert_close(conditions.of_records(swapped), wanted)
+    torch.testing.assert_close(conditions.encode(pd.DataFrame({"dose": values[:, 1], "age": values[:, 0]}), 40), wanted)
+    # Without names of its own, a condition goes by place.
+    unnamed = Records(x, condition=values, condition_columns=("condition_0", "condition_1"))
+    torch.testing.assert_close(conditions.of_records(unnamed), wanted)
+    with pytest.raises(InputError, match=r"new.csv: condition has the columns height, dose; the model was trained with age, dose"):
+        conditions.of_records(Records(x, condition=values, condition_columns=("height", "dose"), source="new.csv"))
+
+
+def test_a_class_is_known_in_the_spelling_of_a_file_without_types():
+    smoker = Conditions().fit(np.array([[0.0], [1.0]] * 10), ("smoker",))
+    assert smoker.encode(np.array([["true"], ["0"], ["1.0"]], object), 3).argmax(1).tolist() == [1, 0, 1]
+    department = Conditions().fit(np.array([["01"], ["2A"]] * 10, object), ("department",))
+    assert department.encode("01", 1).argmax().item() == 0
+    with pytest.raises(InputError, match="'1' was not in the training rows"):
+        department.encode("1", 1)
+
+
+def test_a_column_is_scaled_alike_whether_or_not_it_begins_with_a_gap():
+    dates = 2459000.5 + np.random.default_rng(0).normal(0, 0.01, (500, 1))
+    gaps = np.concatenate([[[np.nan]], dates])
+    whole, gapped = Affine(standardise=True).fit(dates), Affine(standardise=True).fit(gaps)
+    np.testing.assert_allclose(gapped.scale, whole.scale, rtol=1e-6)
+    np.testing.assert_allclose(gapped.scale, dates.std(), rtol=1e-3)

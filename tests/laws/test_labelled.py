@@ -253,3 +253,11 @@ def test_a_class_that_is_read_from_the_latent_has_no_rate_to_floor():
     trace = system.model(held_out(feed), from_posterior())
     means = trace.sites["z"].kl_by_dimension()[0].mean(0)
     torch.testing.assert_close(KL(free_bits=0.05)(trace), means.clamp(min=0.05).sum())
+
+
+def test_what_is_no_size_of_the_classifier_is_refused_in_a_line():
+    for other, words in (({"own": 1}, "'own' is no size"), ({"grid": True}, "'grid' is no size"), ({"hiden": [8]}, "hidden")):
+        with pytest.raises(InputError, match=words):
+            made("real", "m2", classifier=other)
+    with pytest.raises(InputError, match="with reader= it is a copy of that one"):
+        made("real", "m2", reader=torch.nn.Linear(4, 8), classifier={"dropout": 0.3})

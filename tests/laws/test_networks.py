@@ -7,11 +7,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from vaekit.core.errors import InputError
+from vaekit.core.records import Records
+from vaekit.modalities import MODALITIES
+from vaekit.modalities.architecture import Architecture
 from vaekit.parts.networks import (
     MLP,
     BlockStyle,
@@ -309,3 +313,19 @@ def test_what_cannot_be_shifted_is_refused():
         shifted(_Plain(), 2, (3,))
     with pytest.raises(InputError, match="out of sight: give a smaller one"):
         shifted(_Plain(), 4, (8, 4, 1))
+
+
+def test_a_grid_drops_channels_while_training():
+    torch.manual_seed(0)
+    reader = MODALITIES["image"]().fit(Records(np.random.default_rng(0).integers(0, 256, (20, 16, 16), np.uint8)))
+    network = reader.reader(grid=True, channels=(8, 8), dropout=0.5)
+    x = torch.rand(1, 4, 16, 16, 1)
+    assert not torch.equal(network(x, None, None), network(x, None, None))
+    network.eval()
+    torch.testing.assert_close(network(x, None, None), network(x, None, None), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("other", [{"channels": (8, 8)}, {"network": "convolution"}, {"network": "residual"}])
+def test_gates_that_a_network_does_not_have_are_refused(other):
+    with pytest.raises(InputError, match=r"gated=true is of network='mlp', but network='(convolution|residual)': drop one"):
+        Architecture.checked(gated=True, **other)

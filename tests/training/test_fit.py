@@ -21,6 +21,7 @@ from vaekit.training.archive import load_tensors
 from vaekit.training.averaging import Average
 from vaekit.training.budget import Budget
 from vaekit.training.fit import CHECKPOINT
+from vaekit.training.hardware import device_of
 from vaekit.training.measure import measure
 from vaekit.training.optimisation import Optimisation
 
@@ -324,3 +325,17 @@ def test_a_short_run_measures_weights_that_have_moved():
     bounds = [found.held_out["elbo"] for found in history.validations]
     assert len(bounds) == len(set(bounds)) == 8
     assert all(not torch.equal(a, b) for a, b in zip(system.model.parameters(), start.model.parameters()))
+
+
+def test_more_devices_than_there_are_are_refused_in_a_line(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with pytest.raises(InputError, match=r"devices=2: this machine has 1 of 'mps'; give devices=1"):
+        device_of(Settings(device="mps", devices=2))
+    assert device_of(Settings(device="cpu", devices=3)) == "cpu"
+
+
+def test_an_epoch_with_labels_is_a_pass_over_all_rows():
+    records = replace(rows(), label=np.where(np.arange(320) % 40, -1, np.arange(320) // 40 % 2), classes=("a", "b"))
+    system, feed = made(records, "m2", latent=2)
+    history = fit(system, feed, settings(epochs=3, validations=3))
+    assert history.validations[-1].epoch == 3

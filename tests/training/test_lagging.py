@@ -73,11 +73,12 @@ class Copied:
         pass
 
 
-def test_a_checkpoint_while_the_encoder_runs_ahead_is_gone_on_from_to_the_bit(tmp_path):
+@pytest.mark.parametrize("recipe", ["vae", "denoising_vae"])
+def test_a_checkpoint_while_the_encoder_runs_ahead_is_gone_on_from_to_the_bit(recipe, tmp_path):
     settings = Settings.checked(**{**SETTINGS, "epochs": 4, "validations": 8, "encoder_steps": 3})
 
     def run(folder, resume=False, hooks=()) -> tuple[dict[str, Tensor], History]:
-        system, feed = made(rows())
+        system, feed = made(rows(), recipe)
         history = fit(system, feed, settings, folder, resume, hooks)
         return system.model.state_dict(), history
 

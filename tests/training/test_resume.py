@@ -14,7 +14,7 @@ from small import SETTINGS, STEPS, made, rows, run, weights
 
 from vaekit.core.errors import InputError
 from vaekit.training import Settings, fit
-from vaekit.training.archive import load_tensors
+from vaekit.training.archive import load_tensors, save_tensors
 from vaekit.training.fit import CHECKPOINT
 
 PROGRAM = Path(__file__).with_name("small.py")
@@ -114,3 +114,9 @@ def test_two_processes_reach_the_bound_of_one(tmp_path):
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(uninterrupted):
     assert same(run()[0].model.state_dict(), uninterrupted[0].model.state_dict())
     assert not same(run(seed=1)[0].model.state_dict(), uninterrupted[0].model.state_dict())
+
+
+def test_a_file_that_is_no_checkpoint_is_refused_in_a_line(tmp_path):
+    save_tensors(tmp_path / CHECKPOINT, {"weights": torch.zeros(2)}, {"stage": 0})
+    with pytest.raises(InputError, match=r"the checkpoint is no run's \(KeyError\('history'\)\): restore it"):
+        run(tmp_path, resume=True)

@@ -25,7 +25,7 @@ from vaekit.data.sources.parquet import read_parquet
 from vaekit.data.sources.reading import reading
 from vaekit.data.sources.tables import Table, check_present, from_frame, is_frame
 
-__all__ = ["existing", "open_facts", "open_records"]
+__all__ = ["existing", "open_column", "open_facts", "open_records"]
 
 _Columns = list[tuple[str, np.ndarray]]
 
@@ -37,7 +37,8 @@ def open_records(data: Any, labels: Any = None, condition: Any = None, columns: 
         data: a path, a name of the catalogue (a file of the same name is `./name`), a numpy array, a torch tensor, a pandas or
             polars frame, or `Records`. Images have their channels last or, where it is plain to see, first.
         labels: a column of the table or an array of the `.npz`, a path (csv or parquet of one column, npy, idx, or txt with one a
-            line), or values; None or `"label"` = those that come with the data (sub-folders; the arrays y, labels or label), if any.
+            line), or values; None or `"label"` = those that come with the data (sub-folders; the arrays y, labels or label, where they
+            hold classes), if any.
         condition: columns of the table, `"label"` for the label, a path, values `(N,)` or `(N, facts)`, or a frame; None = none.
         columns: the columns of a table that are x, in this order; others are passed over. None = all that are neither labels nor condition.
 
@@ -49,7 +50,8 @@ def open_records(data: Any, labels: Any = None, condition: Any = None, columns: 
     """
     opened = _opened(data)
     unnamed = "label" not in opened.names
-    labels = opened.labels if labels is None or (unnamed and opened.labels is not None and _says_label(labels)) else labels
+    asked = labels is not None and not (unnamed and opened.labels is not None and _says_label(labels))
+    labels = labels if asked else _labels_of(opened)
     of_label = unnamed and _says_label(condition)
     # Names are looked up before any value is read, so that a misspelt one is what the message speaks of.
     label_columns = None if labels is None else _columns(opened, labels, "labels")
@@ -84,6 +86,19 @@ def open_facts(given: Any, rows: int, role: str, source: str = "data") -> tuple[
     columns = _columns(beside, given, role)
     _check_lengths(beside.records, columns, role)
     return tuple(name for name, _ in columns), stack_facts([values for _, values in columns])
+
+
+def open_column(data: Any, name: str) -> np.ndarray:
+    """One column of a table, or one array beside the rows, as it stands there: `(N,)` numbers, truth values or objects.
+
+    Arguments:
+        data: whatever `open_records` opens.
+        name: of the column.
+
+    Raises:
+        InputError: where the data cannot be read, or has no such column.
+    """
+    return _opened(data).facts(name)
 
 
 def existing(path: Path) -> Path:
@@ -131,6 +146,15 @@ def _from_path(path: Path) -> Arrays | Table:
         case other:
             kind = f"a {other} file" if path.suffix else "a file without a suffix"
             raise InputError(f"{path}: {kind} is no data; give .npy, .npz, .csv, .parquet, .idx, .idx.gz or a folder of images")
+
+
+def _labels_of(opened: Arrays | Table) -> str | None:
+    """The labels that come with the data unasked, where they are classes: what else is called y, such as a price, is passed over."""
+    if opened.labels is None:
+        return None
+    values = opened.facts(opened.labels)
+    measured = values.dtype.kind == "f" and bool(np.mod(values[np.isfinite(values)], 1).any())
+    return None if measured or (values.ndim > 1 and values.shape[1] > 1) else opened.labels
 
 
 def _says_label(given: Any) -> bool:

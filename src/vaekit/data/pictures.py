@@ -1,7 +1,7 @@
 """Folders of images, read and written: one array of bytes, grey `(N, height, width)` or colour `(N, height, width, 3)`.
 
 Sub-folders name the classes. The headers are read first, so that a wrong size is found before anything is decoded; then threads decode
-straight into one array. A palette, transparency or CMYK becomes colour; one colour image makes all of them colour.
+straight into one array. A palette or CMYK becomes colour; one colour image makes all of them colour. What is transparent is seen on white.
 """
 
 from collections.abc import Iterator
@@ -115,7 +115,9 @@ def _parts(total: int) -> Iterator[range]:
 
 def _facts(path: Path) -> tuple[tuple[int, int], str]:
     with reading(path, _DAMAGED, "image"), Image.open(path) as image:
-        if image.mode in _DEEP or image.mode.startswith("I;"):
+        # Pillow reads colours of 16 bits as 8; how they lie in the file says so.
+        deep = image.mode in _DEEP or image.mode.startswith("I;") or any(";16" in str(tile[3]) for tile in image.tile)
+        if deep:
             raise InputError(f"{path}: has more than 8 bits a channel (mode {image.mode}); save it with 8 bits, or give a .npy array")
         return image.size, image.mode
 
@@ -130,7 +132,15 @@ def _same_size(files: list[Path], sizes: list[tuple[int, int]]) -> None:
 def _decode(files: list[Path], images: np.ndarray, mode: str, part: range) -> None:
     for index in part:
         with reading(files[index], _DAMAGED, "image"), Image.open(files[index]) as image:
-            images[index] = np.asarray(image.convert(mode))
+            images[index] = np.asarray(_opaque(image).convert(mode))
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """An image on white, where parts of it are transparent: their own colours are not meant to be seen."""
+    if not image.has_transparency_data:
+        return image
+    seen = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), seen)
 
 
 def _bytes(images: np.ndarray) -> np.ndarray:

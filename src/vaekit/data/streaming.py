@@ -84,10 +84,12 @@ def stream_records(
 def _from_tables(tables: Iterable[Table], columns: Sequence[str] | None, others: tuple[str, ...]) -> Iterator[Records]:
     for table in tables:
         facts = stack_facts([table.facts(name) for name in others]) if others else None
-        yield replace(table.rest(others, columns), condition=facts, condition_columns=others)
+        rows = table.rest(others, columns)
+        yield replace(rows, condition=facts, condition_columns=others, position=np.arange(table.first, table.first + rows.rows))
 
 
 def _from_npy(path: Path, rows: int) -> Iterator[Records]:
     for start in range(0, len(map_npy(path)), rows):
         # Mapped anew each time: the pages of one long map would stay in memory once they were read.
-        yield rows_of(np.array(map_npy(path)[start : start + rows]), str(path), "npy")
+        found = rows_of(np.array(map_npy(path)[start : start + rows]), str(path), "npy")
+        yield replace(found, position=np.arange(start, start + found.rows))

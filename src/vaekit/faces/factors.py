@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vaekit.core.errors import InputError
 from vaekit.core.modality import Modality
-from vaekit.data import column_names, open_facts
+from vaekit.data import column_names, open_column, open_facts
 from vaekit.data.sources.facts import class_names
 from vaekit.faces.matching import matching
 
@@ -63,6 +63,11 @@ def _is_column(data: Any, labels: Any) -> bool:
     return isinstance(labels, str) and labels in column_names(data)
 
 
+def _measures(values: np.ndarray) -> bool:
+    """Whether values have fractions, so that they are a quantity, and no classes."""
+    return values.dtype.kind == "f" and bool((np.mod(values[np.isfinite(values)], 1) > 0).any())
+
+
 def with_labels(
     modality: Modality, facts: Mapping[str, Any], data: Any, labels: Any = None, condition: Any = None
 ) -> tuple[dict[str, Tensor], np.ndarray]:
@@ -78,6 +83,9 @@ def with_labels(
     Raises:
         InputError: where the data or the labels cannot be read, or there are none.
     """
+    if _is_column(data, labels) and _measures(quantity := open_column(data, labels)):
+        passing = {**facts, "labels": None, "passed_over": [labels, *(name for name in (facts.get("labels"),) if isinstance(name, str))]}
+        return modality.store(matching(passing, data, condition)), quantity
     records = matching(labelled_by(facts, data, labels), data, condition)
     if labels is not None and not _is_column(data, labels):
         names, values = open_facts(labels, records.rows, "labels", records.source)

@@ -52,7 +52,7 @@ class Affine(Adapter):
         self.dtype, self.dtypes, self.tensors = str(raw.dtype), tuple(dtypes), {}
         if self.standardise:
             total, squares, count, reach = (np.zeros(raw.shape[1:]) for _ in range(4))
-            origin = np.nan_to_num(raw[:1].astype(np.float64))[0]
+            origin = _first_seen(raw)
             for chunk in _chunks(raw):
                 away = chunk - origin
                 seen = ~np.isnan(away)
@@ -130,6 +130,16 @@ class Affine(Adapter):
         if device not in self.tensors:
             self.tensors[device] = tuple(torch.as_tensor(v, dtype=torch.float32, device=device) for v in (self.location, self.scale))  # type: ignore[assignment]
         return self.tensors[device]
+
+
+def _first_seen(raw: np.ndarray) -> np.ndarray:
+    """The first value of each column that is no gap; 0 where there is none among the first rows.
+
+    About a value of its own a column has no large squares, which would eat the digits of a small variance.
+    """
+    chunk = next(_chunks(raw), np.zeros((1, *raw.shape[1:])))
+    first = (~np.isnan(chunk)).argmax(0, keepdims=True)
+    return np.nan_to_num(np.take_along_axis(chunk, first, 0)[0])
 
 
 @cache

@@ -66,6 +66,9 @@ class Architecture:
         if made.network in ("mlp", "residual") and made.convolves:
             named = next(name for name in _CONVOLVING if name in given)
             raise InputError(f"{named}={given[named]!r} is of a convolution, but network={made.network!r}: drop one of the two")
+        if made.gated and (made.convolves or made.network in ("residual", "convolution")):
+            other = made.network if made.network != "auto" else "convolution"
+            raise InputError(f"gated=true is of network='mlp', but network={other!r}: drop one of the two")
         if made.bottleneck < 1 and not made.blocks:
             raise InputError(f"bottleneck={made.bottleneck:g} is of residual blocks, but blocks=0 leaves them out: drop one of the two")
         return made

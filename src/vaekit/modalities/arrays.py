@@ -25,8 +25,6 @@ __all__ = ["ArrayModality", "layered"]
 
 # A density needs a Jacobian to be quoted in the data's own units; a probability does not.
 _DENSITIES = ("real", "unit", "open_unit")
-# Values that are used as they are, counts say: their squares must lie within float32.
-_LARGEST_AS_IT_IS = 1e19
 
 
 class ArrayModality(Modality):
@@ -146,14 +144,13 @@ class ArrayModality(Modality):
             seen = _with_worth(facts(records.x, self.kind, records.columns, records.position), float(self.adapter.scale.reshape(-1)[0]))
             check(self.likelihood, self.likelihood_arguments, seen, records.source)
         stored = self.adapter.store(records.x.reshape(records.rows, *self.event))
-        if stored["x"].is_floating_point():
-            x, real = stored["x"].numpy().reshape(records.x.shape), self.domain_name == "real"
-            limit = FARTHEST if real else _LARGEST_AS_IT_IS
-            words = "more than {:g} deviations from the training rows' mean" if real else "beyond {:g}"
-            _refuse_far(records, (x > limit) | (x < -limit), words.format(limit))
+        if stored["x"].is_floating_point() and self.domain_name == "real":
+            x = stored["x"].numpy().reshape(records.x.shape)
+            far = (x > FARTHEST) | (x < -FARTHEST)
+            _refuse_far(records, far, f"more than {FARTHEST:g} deviations from the training rows' mean")
         if records.label is not None:
             stored["label"] = torch.from_numpy(self._numbered(records.label, records.classes))
-        given = self.conditions.encode(records.condition, records.rows)
+        given = self.conditions.of_records(records)
         return stored if given is None else {**stored, "condition": given}
 
     def _numbered(self, label: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:

@@ -3,6 +3,7 @@ r"""What is known of a row beside its values, as numbers a network can take.
     a number   (v - m) / s        a class   one-hot
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ from vaekit.core.records import Records
 from vaekit.modalities.affine import FARTHEST, LARGEST
 
 __all__ = ["Conditions", "check_conditions"]
+
+# What facts are called that came without names.
+_UNNAMED = re.compile(r"condition([ _]\d+)?")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ class Conditions:
         """A condition as `(rows, width)`.
 
         Arguments:
-            given: an array `(rows, facts)`; one value, or a value a row, of a single fact; or a mapping from names to either.
+            given: an array `(rows, facts)`; one value, or a value a row, of a single fact; or a mapping from names to either, as which a
+                frame is taken.
             rows: how many rows are wanted.
 
         Raises:
@@ -77,7 +82,26 @@ class Conditions:
         columns = self._columns(given, rows)
         return torch.cat([_encoded(fact, column) for fact, column in zip(self.facts, columns)], dim=1)
 
+    def of_records(self, records: Records) -> Tensor | None:
+        """The conditions of records as `(N, width)`: by name where both sides have names, else by place.
+
+        Raises:
+            InputError: as `encode`; or where there are several facts, and those of the records have other names.
+        """
+        wanted, found = [f.name for f in self.facts], records.condition_columns
+        given = records.condition
+        if given is not None and len(wanted) == len(found) > 1 and not any(map(_UNNAMED.fullmatch, (*wanted, *found))):
+            if set(found) != set(wanted):
+                raise InputError(
+                    f"{records.source}: condition has the columns {', '.join(found)}; the model was trained with {', '.join(wanted)}"
+                )
+            given = given[:, [found.index(name) for name in wanted]]
+        return self.encode(given, records.rows)
+
     def _columns(self, given: Any, rows: int) -> list[np.ndarray]:
+        names = getattr(given, "columns", None)
+        if len(self.facts) > 1 and names is not None:
+            given = {str(name): given[name] for name in names}
         if isinstance(given, Mapping):
             names = [f.name for f in self.facts]
             for name in given:
@@ -125,6 +149,17 @@ def _as_text(value: Any) -> str:
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value)
+
+
+def _spelled(text: str, known: Mapping[str, int]) -> str:
+    """A class as training spelled it: a file without types says `1.0` or `true` where one with types says 1."""
+    if text in known:
+        return text
+    try:
+        plain = _as_text(float({"true": "1", "false": "0"}.get(text.lower(), text)))
+    except ValueError:
+        return text
+    return plain if plain in known else text
 
 
 def _fitted(name: str, column: np.ndarray) -> _Fact:
@@ -187,7 +222,7 @@ def _numbers(column: np.ndarray) -> np.ndarray | None:
 def _encoded(fact: _Fact, column: np.ndarray) -> Tensor:
     if fact.names:
         place = {name: i for i, name in enumerate(fact.names)}
-        texts = [_as_text(v) for v in column]
+        texts = [_spelled(_as_text(v), place) for v in column]
         unknown = next((t for t in texts if t not in place), None)
         if unknown is not None:
             near = nearest(unknown, fact.names).rstrip(".")

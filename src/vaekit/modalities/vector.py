@@ -85,14 +85,15 @@ class Vector(ArrayModality):
         """The columns by name where both sides have names, else by place."""
         found = records.x.shape[1] if records.x.ndim == 2 else 0
         if records.columns and self.columns:
-            missing = [c for c in self.columns if c not in records.columns]
-            extra = [c for c in records.columns if c not in self.columns]
+            places, known = {c: i for i, c in enumerate(records.columns)}, set(self.columns)
+            missing = [c for c in self.columns if c not in places]
+            extra = [c for c in records.columns if c not in known]
             if missing or extra:
                 sides = (("lacks", missing), ("has in excess", extra))
                 words = " and ".join(f"{what} {', '.join(map(repr, names[:5]))}" for what, names in sides if names)
                 raise InputError(f"{records.source}: the model was trained on {len(self.columns)} columns; this data {words}")
             if records.columns != self.columns:
-                order = [records.columns.index(c) for c in self.columns]
+                order = [places[c] for c in self.columns]
                 dtypes = tuple(records.dtypes[i] for i in order) if records.dtypes else ()
                 return replace(records, x=records.x[:, order], columns=self.columns, dtypes=dtypes)
         elif records.x.ndim != 2 or found != self.event[0]:

@@ -66,7 +66,7 @@ class LabelledVAE(LatentModel):
             None = it stays as it is.
     """
 
-    encoder = ("posterior", "spread")
+    encoder = ("classifier", "posterior", "spread")
 
     def __init__(
         self, classifier: Conditional, classes: Conditional, posterior: Conditional, prior: Conditional, likelihood: Conditional,

@@ -105,8 +105,8 @@ def load_system(folder: Path, book: Book, **handed: Any) -> System:
     if weights.is_file() and checksum(weights) != facts["weights"]["sha256"]:
         raise InputError(f"{weights}: does not match its checksum in {_SYSTEM}, so it was damaged or replaced; nothing was loaded")
     tensors, _ = load_tensors(weights)
-    modality = book.modality(facts["modality"]["name"])(**facts["modality"]["arguments"])
     try:
+        modality = book.modality(facts["modality"]["name"])(**facts["modality"]["arguments"])
         modality.state = facts["modality"]["state"]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder / _SYSTEM}: the state of the modality is damaged ({error!r}); restore it or train again") from error

@@ -18,6 +18,7 @@ from torch import nn
 
 from vaekit.core.conditional import Conditional, Neural
 from vaekit.core.declared import Count, NonNegative, Part, Range, Share
+from vaekit.core.errors import InputError
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective
 from vaekit.core.schedule import NonNegativeWeight, ends
@@ -164,6 +165,11 @@ def _classifier(
     modality: Modality, own: nn.Module | None, network: Mapping[str, Any], other: Mapping[str, Any], shift: int
 ) -> Neural:
     """q(y|x, c), from a copy of a person's own encoder or a network of its own sizes."""
+    for name in other:
+        if name in ("own", "grid"):
+            raise InputError(f"classifier: {name!r} is no size of a network; give such as hidden, channels or dropout")
+    if own is not None and other:
+        raise InputError("classifier gives sizes to a network, but with reader= it is a copy of that one: drop one of the two")
     reader = modality.reader(own=deepcopy(own), **{**network, **other})
     return Neural(shifted(reader, shift, modality.event), Classes(len(modality.classes)))
 

@@ -65,7 +65,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: archive.get_tensor(name) for name in archive.keys()}
             header = json.loads((archive.metadata() or {}).get(_HEADER, "{}"))
         tensors.update({name: tensors[kept] for name, kept in header.get("aliases", {}).items()})
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, AttributeError) as error:
         raise InputError(f"{path}: not a whole safetensors file ({error}); other formats can execute code and are never loaded") from error
     return tensors, header.get("facts", {})
 

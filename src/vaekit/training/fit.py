@@ -105,7 +105,7 @@ def _train(
 ) -> History:
     file = None if folder is None else folder / CHECKPOINT
     saved = load_tensors(file) if resume and file is not None and file.exists() else None
-    history = History() if saved is None else History.from_json(saved[1]["history"])
+    history = History() if saved is None else _told(saved[1])
     watching = hooks if fabric.is_global_zero else ()
     system.model.to(fabric.device)
     moved = _Feed(feed, fabric.device)
@@ -119,12 +119,14 @@ def _train(
         for index, stage in enumerate(system.stages):
             if saved is not None and index < saved[1]["stage"]:
                 continue
-            share = stage.share / shares
+            share, own = stage.share / shares, moved.of(stage)
+            # A pass with labelled rows shown more often has more steps.
+            steps = settings.steps(own.train.steps(fabric.world_size))
             budget = Budget(
                 None if steps is None else max(round(share * steps), 1),
                 None if settings.minutes is None else 60 * settings.minutes * share,
             )
-            run = StageRun(fabric, system, index, moved.of(stage), settings, budget, compiled, history, watching, file, interrupt)
+            run = StageRun(fabric, system, index, own, settings, budget, compiled, history, watching, file, interrupt)
             if saved is not None:
                 _continue(run, budget, saved)
                 saved = None
@@ -133,11 +135,19 @@ def _train(
     return history
 
 
+def _told(facts: dict[str, Any]) -> History:
+    """The history that a checkpoint holds."""
+    try:
+        return History.from_json(facts["history"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"the checkpoint is no run's ({error!r}): restore it, or train again") from error
+
+
 def _continue(run: StageRun, budget: Budget, saved: tuple[dict[str, torch.Tensor], dict[str, Any]]) -> None:
     try:
         run.load(*saved)
         budget.spent, budget.measured = saved[1]["seconds"], saved[1]["measured"]
-    except (RuntimeError, KeyError, ValueError) as error:
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"the checkpoint does not belong to this system ({reason}): resume with the run's own arguments") from error
     if run.fabric.global_rank:

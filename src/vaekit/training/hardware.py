@@ -27,14 +27,18 @@ def device_of(settings: Settings) -> str:
     """The accelerator's name: `cuda`, `mps` or `cpu`.
 
     Raises:
-        InputError: where the device that was asked for is not there.
+        InputError: where the device that was asked for is not there, or not so many of them.
     """
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if settings.device != "auto":
         if not present[settings.device]:
             raise InputError(f"device {settings.device!r} is not on this machine; it has {', '.join(n for n, p in present.items() if p)}")
-        return settings.device
-    return "cuda" if present["cuda"] else "cpu"
+    device = settings.device if settings.device != "auto" else "cuda" if present["cuda"] else "cpu"
+    # A processor is as many devices as processes are started on it.
+    there = {"cuda": torch.cuda.device_count(), "mps": 1}.get(device, settings.devices)
+    if settings.devices > there:
+        raise InputError(f"devices={settings.devices}: this machine has {there} of {device!r}; give devices={there}")
+    return device
 
 
 def precision_of(settings: Settings, device: str) -> str:

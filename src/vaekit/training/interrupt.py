@@ -5,7 +5,11 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["Interrupt"]
+__all__ = ["Hurried", "Interrupt"]
+
+
+class Hurried(KeyboardInterrupt):
+    """Asked to stop a second time: at once, with nothing saved since the last measurement."""
 
 
 class Interrupt:
@@ -32,5 +36,5 @@ class Interrupt:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
-            raise KeyboardInterrupt
+            raise Hurried
         self.asked = True

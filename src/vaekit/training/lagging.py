@@ -18,7 +18,7 @@ from vaekit.core.batch import Batch
 from vaekit.core.choose import from_posterior
 from vaekit.core.errors import InputError
 from vaekit.core.information import mutual_information
-from vaekit.core.noise import RowNoise
+from vaekit.core.noise import RowNoise, random_state_kept
 from vaekit.core.objective import Step
 from vaekit.core.trace import Trace
 from vaekit.training.measure import Rows
@@ -63,7 +63,8 @@ class Lagging:
         if self.limit and all(self._explains(name) for name, _ in self.step.model.named_parameters()):
             raise InputError("encoder_steps: the encoder of this recipe shares parts with its decoder and cannot run ahead: leave it out")
         if self.ahead:
-            with torch.no_grad():
+            # A look that takes none of the steps' own randomness: a run that is resumed looks once more.
+            with torch.no_grad(), random_state_kept(batch.x.device):  # type: ignore[union-attr]
                 trace = self.step.model(batch, from_posterior(1, RowNoise(batch.x)))  # type: ignore[arg-type]
             if not all(site.random for site in trace.sites.values()):
                 raise InputError("encoder_steps: the code of this recipe has no density, so it cannot collapse onto a prior: leave it out")
@@ -111,6 +112,7 @@ class Lagging:
             if sum(trace.batch.rows for trace in traces) >= _ROWS:
                 break
         found = sum(mutual_information([trace.sites[name] for trace in traces]) for name in traces[0].sites)
+        found = float(self.mean(torch.tensor(found)))
         self.information, self.ahead = found, found > self.information
         return "" if self.ahead else f"the encoder no longer runs ahead: latents tell {found:.2f} nats of a row, no more than before"
 

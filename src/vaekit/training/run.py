@@ -1,7 +1,7 @@
 """One stage under way: steps, measurements, checkpoints, and what to do when a number is not finite.
 
-The state that a checkpoint holds is also the state that a non-finite loss goes back to; both are taken right after a measurement, so
-that a run which is killed and resumed takes the same steps as one that is not.
+The state that a checkpoint holds is also the state that a non-finite loss goes back to; both are taken right after a measurement, and
+where a person stops the run, so that a run which is killed and resumed takes the same steps as one that is not, as long as all are finite.
 """
 
 import math
@@ -114,8 +114,7 @@ class StageRun:
                 part.start(trace)
             # Each process began with rows of its own: all go on from what the first one found.
             for tensor in (t for part in self.step.beginners for t in (*part.parameters(), *part.buffers())):
-                if self.fabric.world_size > 1:
-                    tensor.copy_(self.fabric.broadcast(tensor))
+                tensor.copy_(self._everywhere(tensor))
 
     def _through(self, batches: Iterator[Batch]) -> bool:
         """Steps through the rest of an epoch; True where the stage is over. Leaves early after going back to a saved state."""
@@ -176,6 +175,10 @@ class StageRun:
     def _all_reduced(self, values: torch.Tensor, operation: str) -> torch.Tensor:
         return self.fabric.all_reduce(values, reduce_op=operation) if self.fabric.world_size > 1 else values  # type: ignore[return-value]
 
+    def _everywhere(self, found: Any) -> Any:
+        """What the first process found."""
+        return self.fabric.broadcast(found) if self.fabric.world_size > 1 else found
+
     def _agree(self) -> None:
         """Read the clock, and whether to stop; all processes go by the one that is furthest, or one would wait for another for ever."""
         self.done, self.stopping = self.budget.progress(self.steps - self.lagging.alone), self.interrupt.asked
@@ -212,7 +215,8 @@ class StageRun:
         self.step.advance(1.0)
         rows, mean = partial(self._batches, self.epoch, 0), partial(self._all_reduced, operation="mean")
         with self.fabric.autocast(), settled(self.step, rows, mean):
-            held_out, self.active, self.units = measure(self.step, self.feed.validation)
+            # Where a part has buffers of its own rows, as batch normalisation does, processes measure differently: all go by the first.
+            held_out, self.active, self.units = self._everywhere(measure(self.step, self.feed.validation))
             self._compare(held_out)
             ended = self.lagging.measured(self.feed.validation)
         self.stage.prepare(self.step.model)
@@ -275,9 +279,19 @@ class StageRun:
         self.keep_saved()
 
     def keep_saved(self) -> None:
-        """Write the latest snapshot where there is a file."""
+        """Write the latest snapshot where there is a file.
+
+        Raises:
+            InputError: in every process, where the first one cannot write; else the others would wait for it for ever.
+        """
+        failure = ""
         if self.file is not None and self.fabric.is_global_zero:
-            save_tensors(self.file, *self.saved)
+            try:
+                save_tensors(self.file, *self.saved)
+            except InputError as error:
+                failure = str(error)
+        if failure := self._everywhere(failure):
+            raise InputError(failure)
 
     def snapshot(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Everything that decides the steps to come: tensors, and facts as JSON."""

@@ -21,18 +21,18 @@ class Settings(BaseModel):
         minutes: wall-clock budget; whichever of the two comes first ends the run.
         batch: rows a step and device.
         rate: peak learning rate.
-        warm_up: fraction of the run over which the rate rises from 0.
-        final: the rate's end, as a fraction of its peak, at the end of half a cosine.
+        warm_up: fraction of each stage over which the rate rises from 0.
+        final: the rate's end in each stage, as a fraction of its peak, at the end of half a cosine.
         momentum: share of the gradients' running mean that each step keeps, Adam's beta_1; 0.5 is usual where a critic takes part
             (Radford, Metz, Chintala 2015, arXiv:1511.06434).
         weight_decay: of AdamW (Loshchilov, Hutter 2017, arXiv:1711.05101).
         clip: largest norm of a step's gradient; 0 = none.
         average: decay of the exponential moving average of the weights, which is what the run keeps; 0 = the last weights.
-        patience: validations without a better bound before the run ends; 0 = never.
+        patience: validations without a better value of what the stage watches before the stage ends; 0 = never.
         encoder_steps: at most so many steps of the encoder alone for each of the rest, until what latents tell of rows stops rising,
             against a collapse (He et al. 2019, arXiv:1901.05534, who take 100); 0 = both step together.
-        validations: how often the bound is measured on held-out rows, over the whole run; less often where measuring would take more
-            than a tenth of `minutes`.
+        validations: how often the bound is measured on held-out rows, over each stage; less often where measuring would take more than
+            a tenth of `minutes`.
         precision: `auto` = bf16 where the processor or GPU computes it fast; `32` = float32 throughout; `bf16`.
         compile: `auto` = only when the run is long enough to pay for it; True; False.
         device: `auto`, `cpu`, `cuda`, `mps`.

@@ -68,6 +68,9 @@ def as_array(data: Any) -> np.ndarray:
         data = data.detach().cpu()
         # numpy has no bfloat16.
         return (data.float() if data.is_floating_point() and data.element_size() < 4 else data).numpy()
+    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
+        # What is masked is a gap, whatever number stands there.
+        return np.ma.filled(data.astype(np.result_type(data.dtype, np.float32)), np.nan)
     try:
         values = np.asarray(data)
     except ValueError as error:

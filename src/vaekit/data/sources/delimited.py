@@ -1,7 +1,7 @@
 """csv files: one header line, then one row a line; a comma, semicolon, tab or bar between the cells.
 
 A csv has no types. Read whole, a column without a fraction is int64; read in chunks, where nobody knows what is still to come,
-every number is float64.
+every number of x is float64, and facts beside x are the text that stands there.
 """
 
 import csv
@@ -29,7 +29,8 @@ def read_csv(path: Path) -> Table:
 
     delimiter, names = _header(path)
     with _whole(path):
-        table = arrow_csv.read_csv(path, **_options(delimiter, names, names, ()))
+        read = arrow_csv.ReadOptions(block_size=_block(path))
+        table = arrow_csv.read_csv(path, read_options=read, **_options(delimiter, names, names, ()))
         _check_text(table, path)
     return Table(table, str(path), "csv", place=partial(_line_of_row, path, delimiter)).filled()
 
@@ -41,7 +42,7 @@ def csv_chunks(path: Path, rows: int, columns: Sequence[str] | None, others: Seq
         path: the file.
         rows: the most rows a chunk has.
         columns: the columns of numbers; None = all.
-        others: columns of numbers or text; which, their first cells tell.
+        others: columns of facts, read as text.
 
     Raises:
         InputError: as `read_csv`, when the chunk at fault is reached.
@@ -52,11 +53,10 @@ def csv_chunks(path: Path, rows: int, columns: Sequence[str] | None, others: Seq
     delimiter, names = _header(path)
     check_present([*(columns or ()), *others], names, str(path))
     wanted = names if columns is None else [*dict.fromkeys([*columns, *others])]
-    numbers = [name for name in wanted if name not in others]
     with _whole(path):
         # Threads would read ahead, and hold what they have read.
-        read = arrow_csv.ReadOptions(block_size=_BLOCK, use_threads=False)
-        reader = arrow_csv.open_csv(path, read_options=read, **_options(delimiter, names, wanted, numbers))
+        read = arrow_csv.ReadOptions(block_size=_block(path), use_threads=False)
+        reader = arrow_csv.open_csv(path, read_options=read, **_options(delimiter, names, wanted, wanted))
     start = 0
     while True:
         with _whole(path):
@@ -85,6 +85,13 @@ def _options(delimiter: str, names: Sequence[str], wanted: Sequence[str], text: 
     types = {name: pa.large_string() for name in text}
     convert = arrow_csv.ConvertOptions(null_values=list(MISSING), column_types=types, include_columns=wanted)
     return {"parse_options": parse, "convert_options": convert}
+
+
+def _block(path: Path) -> int:
+    """Bytes that are read together: several lines, however long they are."""
+    with open(path, "rb") as file:
+        longest = max(len(file.readline()) for _ in range(3))
+    return max(_BLOCK, 8 * longest)
 
 
 def _check_text(table: Any, path: Path) -> None:

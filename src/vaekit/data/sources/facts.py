@@ -63,7 +63,8 @@ def _encode_text(values: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str
     texts = np.array(["" if _is_blank(value) else str(value).strip() for value in values.tolist()])
     missing = texts == ""
     distinct, index = np.unique(texts, return_inverse=True)
-    if all(text == "" or text.removeprefix("-").isdecimal() for text in distinct):
+    # `01` and `1` are two names; only where each number has one spelling are they numbers.
+    if all(text == "" or (text.removeprefix("-").isdecimal() and str(int(text)) == text) for text in distinct):
         numbers = [-1 if text == "" else int(text) for text in distinct]
         # Python's own integers have room for names of twenty digits.
         kind = np.int64 if max(map(abs, numbers)) < 1 << 63 else object

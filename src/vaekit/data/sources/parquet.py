@@ -59,11 +59,12 @@ def _whole(path: Path) -> Any:
 
 def _names(schema: Any, path: Path) -> list[str]:
     """The columns' names without the index."""
-    names = [name for name in schema.names if name not in _index_columns(schema)]
+    indices = set(_index_columns(schema))
+    names = [name for name in schema.names if name not in indices]
     check_names(names, str(path))
     return names
 
 
 def _index_columns(schema: Any) -> list[str]:
-    stored = (schema.pandas_metadata or {}).get("index_columns", [])
-    return [name for name in stored if isinstance(name, str) and name in schema.names]
+    stored, names = (schema.pandas_metadata or {}).get("index_columns", []), set(schema.names)
+    return [name for name in stored if isinstance(name, str) and name in names]

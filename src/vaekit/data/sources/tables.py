@@ -88,14 +88,20 @@ class Table:
         return Records(x, names, index=self.index, source=self.source, format=self.format, dtypes=dtypes)
 
     def facts(self, name: str) -> np.ndarray:
-        """One column as it is: numbers (blank = NaN), or text (blank = None) as an object array."""
+        """One column as it is: numbers (blank = NaN), truth values, or text (blank = None) as an object array.
+
+        What stands for a gap in a csv, such as `NA`, may be a word where there are types.
+        """
         import pyarrow as pa
 
         check_present([name], self.names, self.source)
         column = _flat(self.arrow[name])
+        if pa.types.is_boolean(column.type):
+            return column.to_numpy(zero_copy_only=False)
         if not _is_text(column.type):
             return self._plain(self._numeric(name))
-        cells = [None if cell is None or cell.strip() in MISSING else cell.strip() for cell in column.cast(pa.string()).to_pylist()]
+        gaps = MISSING if self.format == "csv" else ("",)
+        cells = [None if cell is None or cell.strip() in gaps else cell.strip() for cell in column.cast(pa.large_string()).to_pylist()]
         return np.array(cells, dtype=object)
 
     def _numeric(self, name: str) -> Any:
@@ -196,7 +202,7 @@ def to_frame(values: np.ndarray, names: Sequence[str], dtypes: Sequence[str] = (
         names: of the columns.
         dtypes: as for `typed`.
         format: `Records.format` of the data they are like.
-        like: what they were made from; the index of a pandas frame is theirs too.
+        like: what they were made from; the index and the names of a pandas frame are theirs too.
 
     Raises:
         InputError: where a polars frame is wanted and polars is not installed.
@@ -210,13 +216,18 @@ def to_frame(values: np.ndarray, names: Sequence[str], dtypes: Sequence[str] = (
         return polars.DataFrame(columns)
     import pandas
 
-    return pandas.DataFrame(columns, index=like.index if isinstance(like, pandas.DataFrame) else None)
+    if not isinstance(like, pandas.DataFrame):
+        return pandas.DataFrame(columns)
+    # Names that are no text, as the numbers are that pandas itself gives, come back as what they were.
+    frame = pandas.DataFrame(columns, index=like.index)
+    return frame.rename(columns={str(name): name for name in like.columns})
 
 
 def check_present(wanted: Iterable[str], names: Collection[str], source: str) -> None:
     """Raise where a column that is wanted is not among the names; suggests the nearest."""
+    known = set(names)
     for name in wanted:
-        if name not in names:
+        if name not in known:
             raise InputError(f"{source}: has no column {name!r}: {nearest(name, names)}")
 
 

@@ -19,6 +19,7 @@ from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.folder import RUN
 from vaekit.faces.progress import Lines, on_terminal, working
 from vaekit.operations.store import read_json
+from vaekit.training.interrupt import Hurried
 from vaekit.training.progress import Hook
 
 __all__ = ["OPTIONS", "asked", "evaluate", "fit", "folder_of", "refuse_none_held_out", "resume"]
@@ -167,7 +168,8 @@ def _done(work: Callable[[bool, Sequence[Hook]], FittedVAE], folder: Path, repor
         fitted = work(watched, () if watched else (Lines(),))
     except KeyboardInterrupt as error:
         if (folder / RUN).is_file():
-            raise Stopped(f"interrupted; all steps are saved: go on with  vae fit --resume --run {shlex.quote(str(folder))}") from error
+            saved = "what was learnt up to the last measurement is" if isinstance(error, Hurried) else "all steps are"
+            raise Stopped(f"interrupted; {saved} saved: go on with  vae fit --resume --run {shlex.quote(str(folder))}") from error
         raise Stopped("interrupted before training began; nothing was written") from error
     if report:
         return _measured(fitted, folder, folder, quiet)

@@ -72,7 +72,8 @@ def augment(run: Path, out: Path, count: int, label: str | None, temperature: fl
     answer = written(place, count, began)
     if place.named:
         return Answer([*answer.lines, f"classes in the column '{name}'"], {**answer.facts, "labels": name})
-    beside = place.path.with_name(place.path.name.split(".")[0] + "-labels.txt")
+    # `mnist.v2.npy` has a file of its own, and not that of `mnist.npy`.
+    beside = place.path.with_name(Path(place.path.name.removesuffix(".gz")).stem + "-labels.txt")
     with whole_file(beside) as temporary:
         temporary.write_text("\n".join(names) + "\n", encoding="utf-8")
     return Answer([*answer.lines, f"classes in {beside}, one a line"], {**answer.facts, "labels": str(beside)})

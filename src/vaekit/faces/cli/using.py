@@ -7,7 +7,7 @@
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import count as counting
 from math import prod
 from pathlib import Path
@@ -279,8 +279,7 @@ def mapped(
     with writing_rows(fitted, place, across=16 if paired else None) as append:
         for records, stored in chunks_of(fitted, data, condition, labels):
             values = work(stored)
-            facts = {} if records.condition is None else dict(zip(records.condition_columns, records.condition.T))
-            append(beside(records.x.reshape(values.shape), values) if paired else values, facts)
+            append(beside(records.x.reshape(values.shape), values) if paired else values, _condition_columns(fitted, records))
             rows += records.rows
     return written(place, rows, began)
 
@@ -332,17 +331,35 @@ def latent_names(fitted: FittedVAE) -> list[str]:
 
 def _columns_of(fitted: FittedVAE, given: Any, rows: int) -> dict[str, np.ndarray]:
     """A condition as columns beside the rows that were made with it."""
-    facts = {fact["name"]: fact for fact in fitted.system.modality.state.get("conditions") or []}
-    return {name: np.repeat(_as_written(facts[name]["names"], text), rows) for name, text in (given or {}).items()}
+    return {name: np.repeat(_as_written(fitted, name, np.array([text], object)), rows) for name, text in (given or {}).items()}
 
 
-def _as_written(names: Sequence[str], text: str) -> Any:
-    """A value of a condition as the data have it: a quantity as a number, a class by its name, which is a number where all of them are."""
+def _condition_columns(fitted: FittedVAE, records: Records) -> dict[str, np.ndarray]:
+    """The condition of rows as columns beside what was made of them."""
+    if records.condition is None:
+        return {}
+    columns = zip(records.condition_columns, records.condition.T)
+    return {name: _as_written(fitted, name, values) for name, values in columns}
+
+
+def _as_written(fitted: FittedVAE, name: str, values: np.ndarray) -> np.ndarray:
+    """Values of a condition as the data have it: a quantity as a number, a class by its name, which is a number where all of them are."""
+    names = next((fact["names"] for fact in fitted.system.modality.state.get("conditions") or [] if fact["name"] == name), None)
+    if names is None:
+        return values
     if not names:
-        return float(text)
+        return values.astype(np.float64)
     # Of nineteen digits or more, or with a zero in front, a name is no number.
     numbered = all(len(name) < 19 and name.removeprefix("-").isdecimal() and name == str(int(name)) for name in names)
-    return int(text) if numbered else text
+    # Not by way of floats, which have no place for eighteen digits; a word such as `true` stays what it is.
+    return np.array([*map(_whole, values)]) if numbered else values
+
+
+def _whole(value: Any) -> Any:
+    try:
+        return int(value)
+    except ValueError:
+        return value
 
 
 def place_of_numbers(fitted: FittedVAE, out: Path) -> Place:

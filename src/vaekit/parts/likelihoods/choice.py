@@ -103,6 +103,8 @@ def _for_whole(seen: Facts, spread: str) -> Chosen:
         return _normal(f"values are bytes ({spread}), which are measured and not counted")
     if seen.maximum < _LEAST_COUNT:
         return _normal(f"values are whole numbers, but too few ({spread}) to be told from codes or steps of a scale")
+    if seen.first_outside(LIKELIHOODS["poisson"]((1,)).domain) is not None:  # type: ignore[call-arg]
+        return _normal(f"values are whole numbers, of which some are larger ({spread}) than a law of counts reaches")
     ratio = f"{spread}, variance {seen.dispersion:.3g} times the mean"
     if seen.dispersion < _UNDER_DISPERSED:
         return _normal(f"values are whole numbers that vary less than counts do ({ratio})")
@@ -139,7 +141,7 @@ def check(name: str, arguments: Mapping[str, Any], seen: Facts, where: str) -> N
     spread = f"of {seen.minimum:g}..{seen.maximum:g}"
     scaled = f", read as {value / seen.worth:.4g}" if seen.worth != 1 else ""
     raise InputError(
-        f"likelihood {name!r} needs {family.domain.words}, but {where} has {value:g} in {_place(place, seen)} ({spread}{scaled}): "
+        f"likelihood {name!r} needs {family.domain.words}, but {where} has {value:.10g} in {_place(place, seen)} ({spread}{scaled}): "
         + _fixes(name, seen)
     )
 

@@ -138,7 +138,7 @@ class ConvolutionReader(nn.Module):
         style: of what stands on each level.
         hidden: width of the features when the grid is flattened.
         grid: keep the grid as positions.
-        dropout: share of features that is dropped while training.
+        dropout: share of features that is dropped while training: of a grid's, the channels within its blocks.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class ConvolutionReader(nn.Module):
         self.downs, self.towers = nn.ModuleList(), nn.ModuleList()
         for width in channels:
             self.downs.append(_halving(size, width, (height, breadth)))
-            self.towers.append(style.tower(width, condition_width))
+            self.towers.append(style.tower(width, condition_width, dropout if grid else 0.0))
             height, breadth, size = _halved(height), _halved(breadth), width
         self.last = nn.Sequential(norm_of(size, style.norm), named_activation(style.activation)) if style.count else nn.Identity()
         self.flat = nn.Identity() if grid else nn.Sequential(
