@@ -137,10 +137,10 @@ def test_several_latents_are_measured_each_by_itself():
     system = build(Book(RECIPES, MODALITIES), "ladder_vae", modality, levels=3, latent=2, hidden=[8])
     rows = modality.store(Records(random.normal(size=(300, 3))))
     # The second says nothing: its change is none.
-    for values in system.model.levels[1].posterior.change.head.parameters():
+    for values in system.model.levels[1].posterior.away.head.parameters():
         torch.nn.init.zeros_(values)
-    torch.nn.init.normal_(system.model.levels[0].posterior.change.head.weight, std=2.0)
-    torch.nn.init.normal_(system.model.levels[2].posterior.change.head.weight, std=2.0)
+    torch.nn.init.normal_(system.model.levels[0].posterior.away.head.weight, std=2.0)
+    torch.nn.init.normal_(system.model.levels[2].posterior.away.head.weight, std=2.0)
     found = measure_latents(system, rows)
     levels = found.levels
     assert [level.name for level in levels] == ["level1", "level2", "level3"] and [level.width for level in levels] == [2, 2, 2]

@@ -46,7 +46,7 @@ def test_one_level_is_a_plain_vae_of_the_same_networks(name, condition):
     system, feed = made(name, "ladder_vae", condition, levels=1)
     one, batch = system.model.eval(), held_out(feed)
     level = one.levels[0]
-    posterior = Neural(Read(one.reader, level.posterior.change.network), level.posterior.change.family, level.posterior.change.head)
+    posterior = Neural(Read(one.reader, level.posterior.away.network), level.posterior.away.family, level.posterior.away.head)
     likelihood = Neural(Written(level.below, one.likelihood.network), one.likelihood.family, one.likelihood.head)
     plain = VAE(posterior, level.prior, likelihood)
     noise = RowNoise(batch.x)
@@ -76,22 +76,23 @@ def test_the_importance_estimate_is_the_integral_over_all_levels():
 def test_a_posterior_that_changes_nothing_is_its_prior():
     model, batch = ladder(levels=3), Batch(x_of())
     for level in model.levels:
-        nn.init.zeros_(level.posterior.change.head.weight)
-        nn.init.zeros_(level.posterior.change.head.bias)
+        nn.init.zeros_(level.posterior.away.head.weight)
+        nn.init.zeros_(level.posterior.away.head.bias)
     trace = model(batch, from_posterior(4))
     for site in trace.sites.values():
         assert site.kl().abs().max() < 1e-6 and site.log_ratio().abs().max() < 1e-5
     assert trace.sites["level2"].prior.mean.std() > 0.01, "the lower priors must depend on what was decided above"
 
 
-def test_the_rate_is_that_of_the_change_alone():
-    """KL(q || p) = (t^2 + d^2 - 1) / 2 - log t wherever the prior lies."""
+def test_the_rate_is_that_of_how_far_a_posterior_is_from_its_prior():
+    """KL(q || N(n, t^2)) = (s^2 + d^2 / t^2 - 1) / 2 - log s wherever the prior's mean n lies."""
     model, batch = ladder(levels=2), Batch(x_of())
     trace = model(batch, from_posterior(5))
     seen = model.reader(*batch.evidence)
     h = model.levels[0].below(None, trace.sites["level1"].z, None)
-    change = model.levels[1].posterior.change(seen[1], h)
-    wanted = (0.5 * (change.variance + change.mean.square() - 1) - change.stddev.log()).sum(-1)
+    change = model.levels[1].posterior.away(seen[1], h)
+    distance = change.mean / trace.sites["level2"].prior.stddev
+    wanted = (0.5 * (change.variance + distance.square() - 1) - change.stddev.log()).sum(-1)
     torch.testing.assert_close(trace.sites["level2"].kl(), wanted, rtol=1e-4, atol=1e-5)
 
 
@@ -134,7 +135,7 @@ def test_the_way_up_is_walked_once_whatever_the_particles(particles):
     system, feed = made("convolved", "ladder_vae")
     seen: list[int] = []
     for part in system.model.levels:
-        part.posterior.change.network.seen.register_forward_hook(lambda m, given, out: seen.append(out.shape[0]))
+        part.posterior.away.network.seen.register_forward_hook(lambda m, given, out: seen.append(out.shape[0]))
     system.model(held_out(feed), from_posterior(particles)).elbo()
     assert seen == [32] * len(system.model.levels)
 

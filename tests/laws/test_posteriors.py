@@ -7,16 +7,19 @@ from inspect import signature
 import pytest
 import torch
 from systems import BOOK, held_out, made
-from torch.distributions import Independent, Normal
+from torch.distributions import Independent, Normal, kl_divergence
 
 from vaekit.core.choose import from_posterior
+from vaekit.core.conditional import Neural
 from vaekit.core.errors import InputError
 from vaekit.core.noise import RowNoise
 from vaekit.core.objective import Step
 from vaekit.core.system import System
 from vaekit.core.trace import Trace
 from vaekit.operations.store import load_system, save_system
-from vaekit.parts.posteriors import NormalisedMean, Weighed, distances
+from vaekit.parts.networks import MLP
+from vaekit.parts.posteriors import Displaced, DisplacedInUnits, NormalisedMean, Weighed, distances
+from vaekit.parts.posteriors import Normal as NormalFamily
 from vaekit.recipes import RECIPES
 from vaekit.training import Settings, fit
 
@@ -200,3 +203,27 @@ def test_normalised_means_lift_a_collapsed_latent():
 def test_a_spread_that_is_none_is_refused(spread):
     with pytest.raises(InputError, match="spread must be"):
         NormalisedMean(torch.nn.Linear(4, 6), 3, spread)
+
+
+@pytest.mark.parametrize(("kind", "in_units"), [(Displaced, False), (DisplacedInUnits, True)])
+def test_how_far_a_posterior_is_from_its_prior_costs_what_the_formula_says(kind, in_units):
+    draw = torch.Generator().manual_seed(0)
+    features = torch.randn(1, 5, 4, generator=draw)
+    away = Neural(MLP(4, (8,)), NormalFamily(3))
+    n, log_t = torch.randn(1, 5, 3, generator=draw), torch.randn(1, 5, 3, generator=draw)
+    prior = Independent(Normal(n, log_t.exp()), 1)
+    found, change = kind(away)(prior, features), away(features)
+    d, s, t = change.base_dist.loc, change.base_dist.scale, log_t.exp()
+    torch.testing.assert_close(found.mean, n + (t * d if in_units else d))
+    wanted = ((d.square() if in_units else (d / t).square()) + s.square() - s.square().log() - 1).sum(-1) / 2
+    torch.testing.assert_close(kl_divergence(found, prior), wanted)
+
+
+def test_a_prior_that_narrows_does_not_take_what_a_latent_says_with_it():
+    # A level that begins with a narrow prior: what it says of a row is as loud as under a wide one.
+    for log_t in (0.0, -5.0):
+        prior = Independent(Normal(torch.zeros(1, 5, 3), torch.full((1, 5, 3), log_t).exp()), 1)
+        torch.manual_seed(0)
+        away = Neural(MLP(4, (8,)), NormalFamily(3))
+        features = torch.randn(1, 5, 4, generator=torch.Generator().manual_seed(1))
+        torch.testing.assert_close(Displaced(away)(prior, features).mean, away(features).mean)

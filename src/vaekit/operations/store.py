@@ -23,7 +23,8 @@ from vaekit.training.archive import checksum, load_tensors, save_tensors
 __all__ = ["FORMAT", "load_system", "read_json", "save_system", "write_json"]
 
 # 2: other names within `ladder_vae`, `flow_prior_vae`, `latent_diffusion`, and `cvae` with `mean_spread`.
-FORMAT = 2
+# 3: again within `ladder_vae`, whose posteriors are no longer that many of their priors' units away.
+FORMAT = 3
 _SYSTEM, _WEIGHTS = "system.json", "weights.safetensors"
 # Where the networks that a person hands in stand in a model.
 _PLACES = {"reader": "posterior", "writer": "likelihood"}

@@ -16,7 +16,7 @@ from vaekit.core.stage import Stage
 from vaekit.core.system import System
 from vaekit.models import Ladder, Level
 from vaekit.parts.objectives import KL, Reconstruction
-from vaekit.parts.posteriors import Displaced, Normal, normal_change
+from vaekit.parts.posteriors import Normal, displaced_posterior
 from vaekit.parts.priors import Standard
 
 __all__ = ["ladder_vae"]
@@ -45,7 +45,7 @@ def ladder_vae(
     families = [Normal(latent, grid) for grid in built.grids]
     priors = [Standard(latent, built.grids[0]), *map(Neural, built.ready, families[1:])]
     levelled = enumerate(zip(built.meet, built.grids), 1)
-    changes = (normal_change(meet, latent, mean_spread, f"level{i}", grid) for i, (meet, grid) in levelled)
-    steps = map(Level, priors, map(Displaced, changes), built.below)
+    posteriors = (displaced_posterior(meet, latent, mean_spread, f"level{i}", grid) for i, (meet, grid) in levelled)
+    steps = map(Level, priors, posteriors, built.below)
     writer = modality.writer(built.width, built.positions, likelihood, **network)
     return System(Ladder(built.up, list(steps), writer), [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)

@@ -9,12 +9,12 @@ from vaekit.parts.posteriors.normalised import NormalisedMean, normal_posterior,
 from vaekit.parts.posteriors.point import Point
 from vaekit.parts.posteriors.quantised import Grid, MovingVectors, Quantised, Vectors, vectors
 from vaekit.parts.posteriors.relaxed import Relaxed
-from vaekit.parts.posteriors.residual import Displaced, Residual, distances, normal_change, residual_posterior
+from vaekit.parts.posteriors.residual import Displaced, DisplacedInUnits, Residual, displaced_posterior, distances, residual_posterior
 from vaekit.parts.posteriors.sphere import Sphere
 from vaekit.parts.posteriors.weighed import Weighed, weighed_means
 
 __all__ = [
-    "Classes", "Displaced", "DrawnNormal", "Flow", "Grid", "Hyperbolic", "MovingVectors", "Normal", "NormalisedMean", "Point", "Quantised",
-    "Relaxed", "Residual", "Sphere", "Vectors", "Weighed", "distances", "normal_change", "normal_posterior", "read_as_data",
-    "residual_posterior", "vectors", "weighed_means",
+    "Classes", "Displaced", "DisplacedInUnits", "DrawnNormal", "Flow", "Grid", "Hyperbolic", "MovingVectors", "Normal", "NormalisedMean",
+    "Point", "Quantised", "Relaxed", "Residual", "Sphere", "Vectors", "Weighed", "displaced_posterior", "distances", "normal_posterior",
+    "read_as_data", "residual_posterior", "vectors", "weighed_means",
 ]

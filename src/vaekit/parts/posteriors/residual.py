@@ -1,8 +1,13 @@
-r"""q(z|x) = N(z; n + t d(x), (t s(x))^2): a diagonal normal that says how far it is from a normal prior N(n, t^2), in the prior's units.
+r"""Posteriors that say how far they are from a normal prior N(n, t^2).
 
-    KL(q(z|x) || N(n, t^2)) = KL(N(d, s^2) || N(0, I)),  whatever n and t are     (Vahdat, Kautz 2020, arXiv:2007.03898)
+    displaced             q(z|x) = N(z; n + d(x), (t s(x))^2)      KL = sum (d^2 / t^2 + s^2 - log s^2 - 1) / 2
+    in the prior's units  q(z|x) = N(z; n + t d(x), (t s(x))^2)    KL = sum (d^2 + s^2 - log s^2 - 1) / 2,  whatever n and t are
 
-So where the distances d are normalised (Zhu et al. 2020, arXiv:2004.12585), the rate has the floor that it has under N(0, I). With the
+(the first: Vahdat, Kautz 2020, arXiv:2007.03898)
+
+Of the first, a prior that learns may narrow only as far as the distances allow. Of the second it may without end, since t is no part of
+the rate: a latent that only adds noise to what is below it is then narrowed away before it has learnt to say anything. But where the
+distances are normalised (Zhu et al. 2020, arXiv:2004.12585), the second has the floor of the rate that there is under N(0, I). With the
 means themselves normalised there is none under a prior that learns: both can widen together until the means tell nothing.
 """
 
@@ -19,7 +24,7 @@ from vaekit.core.trace import Site
 from vaekit.parts.posteriors.normal import Normal
 from vaekit.parts.posteriors.normalised import NormalisedMean, normal_posterior
 
-__all__ = ["Displaced", "Residual", "distances", "normal_change", "residual_posterior"]
+__all__ = ["Displaced", "DisplacedInUnits", "Residual", "displaced_posterior", "distances", "residual_posterior"]
 
 
 def distances(site: Site) -> Tensor:
@@ -28,12 +33,29 @@ def distances(site: Site) -> Tensor:
 
 
 class Displaced(nn.Module):
+    """N(n + d, (t s)^2) of a prior N(n, t^2) that is handed in.
+
+    Arguments:
+        away: N(d, s^2), of whatever it is given, a diagonal normal.
+
+    Source: Vahdat, Kautz 2020, arXiv:2007.03898.
+    """
+
+    def __init__(self, away: Conditional):
+        super().__init__()
+        self.away = away
+
+    def forward(self, prior: Any, *given: Tensor | None) -> Distribution:
+        """The posterior, of the shape of what it is away; the prior is a diagonal normal too."""
+        away: Any = self.away(*given)
+        return _moved(prior, away, away.base_dist.loc)
+
+
+class DisplacedInUnits(nn.Module):
     """N(n + t d, (t s)^2) of a prior N(n, t^2) that is handed in: how far it is from there, in the prior's own units.
 
     Arguments:
         change: N(d, s^2), of whatever it is given, a diagonal normal.
-
-    Source: Vahdat, Kautz 2020, arXiv:2007.03898.
     """
 
     def __init__(self, change: Conditional):
@@ -43,9 +65,14 @@ class Displaced(nn.Module):
     def forward(self, prior: Any, *given: Tensor | None) -> Distribution:
         """The posterior, of the change's shape; the prior is a diagonal normal too."""
         change: Any = self.change(*given)
-        p, d = prior.base_dist, change.base_dist
-        moved = _Normal(p.loc + p.scale * d.loc, p.scale * d.scale, validate_args=False)
-        return Independent(moved, change.reinterpreted_batch_ndims, validate_args=False)
+        return _moved(prior, change, prior.base_dist.scale * change.base_dist.loc)
+
+
+def _moved(prior: Any, change: Any, by: Tensor) -> Distribution:
+    """N(n + by, (t s)^2)."""
+    p = prior.base_dist
+    moved = _Normal(p.loc + by, p.scale * change.base_dist.scale, validate_args=False)
+    return Independent(moved, change.reinterpreted_batch_ndims, validate_args=False)
 
 
 class Residual(Conditional):
@@ -54,23 +81,21 @@ class Residual(Conditional):
     Arguments:
         change: N(d, s^2), given `(x, observed, condition)`.
         prior: N(n, t^2), given the condition; borrowed.
-
-    Source: Vahdat, Kautz 2020, arXiv:2007.03898.
     """
 
     def __init__(self, change: Conditional, prior: Conditional):
         super().__init__()
-        self.displaced, self.prior = Displaced(change), Borrowed(prior)
+        self.displaced, self.prior = DisplacedInUnits(change), Borrowed(prior)
 
     def forward(self, *given: Tensor | None) -> Distribution:
         """The posterior, batch shape `(1, B)`, event `(latent,)`."""
         return self.displaced(self.prior(given[2]), *given)
 
 
-def normal_change(
+def displaced_posterior(
     network: nn.Module, latent: int, mean_spread: NonNegative = 0.0, site: str = "z", positions: tuple[int, ...] = ()
-) -> Neural:
-    """N(d, s^2), how far a posterior is from its prior in the prior's units, with the distances d normalised where asked.
+) -> Displaced | DisplacedInUnits:
+    """A diagonal normal posterior that is handed its prior; where its distances are normalised, they are in the prior's units.
 
     Arguments:
         network: to features; has `width`.
@@ -79,9 +104,14 @@ def normal_change(
         site: the latent's name in a walk.
         positions: of the latent's grid; empty = a vector.
     """
-    family = Normal(latent, positions)
     if not mean_spread:
-        return Neural(network, family)
+        return Displaced(Neural(network, Normal(latent, positions)))
+    return DisplacedInUnits(_spread(network, latent, mean_spread, site, positions))
+
+
+def _spread(network: nn.Module, latent: int, mean_spread: float, site: str = "z", positions: tuple[int, ...] = ()) -> Neural:
+    """N(d, s^2) whose means d are normalised."""
+    family = Normal(latent, positions)
     return Neural(network, family, NormalisedMean(family.head(network.width), latent, mean_spread, site, distances))  # type: ignore[arg-type]
 
 
@@ -96,4 +126,4 @@ def residual_posterior(network: nn.Module, latent: int, prior: Conditional, mean
     """
     if not mean_spread:
         return normal_posterior(network, latent)
-    return Residual(normal_change(network, latent, mean_spread), prior)
+    return Residual(_spread(network, latent, mean_spread), prior)
