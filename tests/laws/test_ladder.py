@@ -96,6 +96,16 @@ def test_the_rate_is_that_of_how_far_a_posterior_is_from_its_prior():
     torch.testing.assert_close(trace.sites["level2"].kl(), wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_the_top_may_speak_first():
+    system, feed = made("real", "ladder_vae", levels=3, top_first=0.5)
+    objective, trace = system.stages[0].objective, system.model(held_out(feed), from_posterior())
+    kls = [site.kl().mean() for site in trace.sites.values()]
+    for progress, weights in ((0.0, (0.0, 0.5, 1.0)), (0.25, (0.5, 0.75, 1.0)), (0.5, (1.0, 1.0, 1.0))):
+        objective.advance(progress)
+        wanted = -trace.log_likelihood.mean() + sum(w * kl for w, kl in zip(weights, kls, strict=True))
+        torch.testing.assert_close(objective(trace)[0], wanted)
+
+
 @pytest.mark.parametrize("bottleneck", [1.0, 0.5])
 @pytest.mark.parametrize(("levels", "grids", "last"), [
     (1, [(4, 3)], (4, 3)), (2, [(4, 3), (7, 5)], (7, 5)), (3, [(4, 3), (7, 5), (14, 10)], (14, 10)),

@@ -188,6 +188,22 @@ def test_capacity_is_a_rising_limit_below_which_a_rate_is_neither_charged_nor_pa
     assert gradient.abs().max() == 0, "below the limit, a rate that tells nothing must not pay"
 
 
+def test_a_site_has_a_weight_of_its_own():
+    system, feed = made("real", "ladder_vae", levels=3)
+    trace = system.model(held_out(feed), from_posterior(2))
+    top, middle, low = (site.kl() for site in trace.sites.values())
+    term = KL(sites={"level1": {"recipe": "linear", "arguments": {"until": 0.5}}, "level3": 2.0})
+    for progress, weight in ((0.0, 0.0), (0.25, 0.5), (0.9, 1.0)):
+        Objective(term).advance(progress)
+        torch.testing.assert_close(term(trace), weight * top + middle + 2 * low)
+    floored = KL(free_bits=0.1, sites={"level3": 2.0})(trace)
+    torch.testing.assert_close(floored, KL(free_bits=0.1)(trace) + KL(free_bits=0.1, sites={"level1": 0.0, "level2": 0.0})(trace))
+    with pytest.raises(InputError, match=r"the rate of 'levle1' has a weight: did you mean 'level1'"):
+        KL(sites={"levle1": 0.5})(trace)
+    with pytest.raises(InputError, match="weight of 'level1'"):
+        KL(sites={"level1": -1.0})
+
+
 @pytest.mark.parametrize("others", [(Reconstruction,), (KL, Critic)])
 def test_a_term_that_reweights_what_flows_back_stands_alone(others):
     doubly = partial(ImportanceBound, 3, doubly_reparameterised=True)

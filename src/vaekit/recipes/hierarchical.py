@@ -8,10 +8,10 @@ r"""Systems with latents above one another.
 from typing import Any
 
 from vaekit.core.conditional import Neural
-from vaekit.core.declared import Count, NonNegative
+from vaekit.core.declared import Count, NonNegative, Share
 from vaekit.core.modality import Modality
 from vaekit.core.objective import Objective
-from vaekit.core.schedule import NonNegativeWeight
+from vaekit.core.schedule import Linear, NonNegativeWeight
 from vaekit.core.stage import Stage
 from vaekit.core.system import System
 from vaekit.models import Ladder, Level
@@ -24,7 +24,7 @@ __all__ = ["ladder_vae"]
 
 def ladder_vae(
     modality: Modality, levels: Count = 3, latent: Count = 8, likelihood: Any = "auto", beta: NonNegativeWeight = 1.0,
-    free_bits: NonNegative = 0.0, mean_spread: NonNegative = 0.0, **network: Any,
+    free_bits: NonNegative = 0.0, top_first: Share = 0.0, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The ladder VAE: latents decided from the top down, with posteriors that say how far they are from their priors.
 
@@ -35,6 +35,8 @@ def ladder_vae(
         likelihood: `auto` = the one that the data was prepared for.
         beta: weight of the rate, a number or a schedule; a warm-up is `{"recipe": "linear", "arguments": {"until": 0.1}}`.
         free_bits: nats a coordinate, or a channel of a grid, below which the rate costs nothing more.
+        top_first: share of the training over which the weights of the levels' rates rise to 1, the top's from 0 and the lower a level the
+            less: the lowest learns fastest, and what it says no other level has to; 0 = all are alike from the start.
         mean_spread: deviation over a batch to which each level's distances from its prior, in the prior's units, are normalised, against a
             collapse; of a channel of a grid, that of all its positions together; 0 = they are not.
         network: sizes of the networks.
@@ -48,4 +50,6 @@ def ladder_vae(
     posteriors = (displaced_posterior(meet, latent, mean_spread, f"level{i}", grid) for i, (meet, grid) in levelled)
     steps = map(Level, priors, posteriors, built.below)
     writer = modality.writer(built.width, built.positions, likelihood, **network)
-    return System(Ladder(built.up, list(steps), writer), [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)
+    rising = {f"level{i + 1}": Linear(i / (levels - 1), 1.0, top_first) for i in range(levels - 1)} if top_first else {}
+    objective = Objective(Reconstruction(), KL(beta, free_bits, sites=rising))
+    return System(Ladder(built.up, list(steps), writer), [Stage(objective)], modality)

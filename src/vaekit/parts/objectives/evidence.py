@@ -6,18 +6,19 @@ r"""The two sides of the evidence bound.
     free bits   sum_d max(mean_b KL_d, lambda)          (Kingma et al. 2016, arXiv:1606.04934)
                 d a coordinate; the whole latent where its KL, that of draws alone, does not fall apart into coordinates
     capacity    max(KL - C(progress), 0)                (after Burgess et al. 2018, arXiv:1804.03599)
+    by site     sum_s w_s(progress) KL_s                (after the balancing of Vahdat, Kautz 2020, arXiv:2007.03898)
 
 Burgess et al. weigh |KL - C|. Its lower side pays an encoder for any rate, of use or not, and the shortest way to a rate is one that tells
 the decoder nothing: means that all rows share. Distortion draws the rate up by itself, along what rows differ in; it need only be held.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from vaekit.core.declared import NonNegative, conform
+from vaekit.core.errors import InputError, nearest
 from vaekit.core.objective import Objective, Term
 from vaekit.core.schedule import NonNegativeWeight, Weight, schedule
 from vaekit.core.trace import Trace
@@ -48,36 +49,50 @@ class KL(Term):
         free_bits: lambda, nats a coordinate, a channel of a grid, or a latent whose KL has no coordinates, as under a mixture or a flow:
             below it, its mean over the batch costs nothing more.
         capacity: C, nats: a number or a schedule up to which the rate's mean over the batch is free; None = no capacity.
+        sites: w_s, a weight of a single site's part of the rate by its name; of a site that is not named, 1.
 
     Raises:
-        InputError: where one of them, at either end of its schedule, is negative.
+        InputError: where one of them, at either end of its schedule, is negative; in a walk, where a site that is named is none of it.
     """
 
-    def __init__(self, weight: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0, capacity: NonNegativeWeight | None = None):
+    def __init__(
+        self, weight: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0, capacity: NonNegativeWeight | None = None,
+        sites: Mapping[str, NonNegativeWeight] | None = None,
+    ):
         super().__init__("rate", weight)
         conform("weight", weight, NonNegativeWeight)
         conform("free_bits", free_bits, NonNegative)
         conform("capacity", capacity, NonNegativeWeight | None)
-        self.rate: Callable[[Trace], Tensor] = partial(_floored_rate, floor=free_bits) if free_bits else Trace.kl
+        for name, each in (sites or {}).items():
+            conform(f"weight of {name!r}", each, NonNegativeWeight)
+        self.free_bits, self.sites = free_bits, {name: schedule(each) for name, each in (sites or {}).items()}
         self.capacity = None if capacity is None else schedule(capacity)
 
     def forward(self, trace: Trace) -> Tensor:
         """The rate, floored and held where asked, nats."""
-        rate = self.rate(trace)
+        rate = self._rate(trace)
         return rate if self.capacity is None else (Objective.reduce(rate, trace) - self.capacity(self.progress)).clamp(min=0)
 
+    def _rate(self, trace: Trace) -> Tensor:
+        """The sites' parts of the rate, each under its weight.
 
-def _floored_rate(trace: Trace, floor: float) -> Tensor:
-    """sum_d max(mean_b KL_d, floor) over all sites, `()`; a site that does not fall apart into coordinates counts as one.
-
-    What is decided as its prior says, such as a class that is read from a latent, has no rate to be floored.
-    """
-    found = []
-    for site in trace.sites.values():
-        if site.belief is not site.prior:
-            by_dimension = site.kl_by_dimension()
-            found.append(floored(site.kl() if by_dimension is None else by_dimension, trace, floor))
-    return torch.stack(found).sum()
+        What is decided as its prior says, such as a class that is read from a latent, has no rate to be floored.
+        """
+        if not self.free_bits and not self.sites:
+            return trace.kl()
+        unknown = [name for name in self.sites if name not in trace.sites]
+        if unknown:
+            raise InputError(f"the rate of {unknown[0]!r} has a weight: {nearest(unknown[0], trace.sites)}")
+        found = []
+        for name, site in trace.sites.items():
+            if site.belief is site.prior:
+                continue
+            each = site.kl()
+            if self.free_bits:
+                by_dimension = site.kl_by_dimension()
+                each = floored(each if by_dimension is None else by_dimension, trace, self.free_bits)
+            found.append(self.sites[name](self.progress) * each if name in self.sites else each)
+        return torch.stack(torch.broadcast_tensors(*found)).sum(0)
 
 
 def floored(kl: Tensor, trace: Trace, floor: float) -> Tensor:
