@@ -50,6 +50,10 @@ def ladder_vae(
     posteriors = (displaced_posterior(meet, latent, mean_spread, f"level{i}", grid) for i, (meet, grid) in levelled)
     steps = map(Level, priors, posteriors, built.below)
     writer = modality.writer(built.width, built.positions, likelihood, **network)
-    rising = {f"level{i + 1}": Linear(i / (levels - 1), 1.0, top_first) for i in range(levels - 1)} if top_first else {}
-    objective = Objective(Reconstruction(), KL(beta, free_bits, sites=rising))
+    objective = Objective(Reconstruction(), KL(beta, free_bits, sites=_from_the_top(levels, top_first)))
     return System(Ladder(built.up, list(steps), writer), [Stage(objective)], modality)
+
+
+def _from_the_top(levels: int, over: float) -> dict[str, Linear]:
+    """Weights of the rates of all levels but the lowest, which rise to 1 over this share of a stage."""
+    return {f"level{i + 1}": Linear(i / (levels - 1), 1.0, over) for i in range(levels - 1)} if over else {}

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from vaekit.core.declared import conform
 from vaekit.core.errors import InputError, nearest
-from vaekit.parts.likelihoods import LIKELIHOODS
+from vaekit.parts.likelihoods import LIKELIHOODS, domain
 from vaekit.parts.likelihoods.facts import Facts, Kind, facts
 from vaekit.parts.likelihoods.likelihood import Likelihood
 
@@ -103,7 +103,7 @@ def _for_whole(seen: Facts, spread: str) -> Chosen:
         return _normal(f"values are bytes ({spread}), which are measured and not counted")
     if seen.maximum < _LEAST_COUNT:
         return _normal(f"values are whole numbers, but too few ({spread}) to be told from codes or steps of a scale")
-    if seen.first_outside(LIKELIHOODS["poisson"]((1,)).domain) is not None:  # type: ignore[call-arg]
+    if seen.first_outside(domain.counts_within_reach) is not None:
         return _normal(f"values are whole numbers, of which some are larger ({spread}) than a law of counts reaches")
     ratio = f"{spread}, variance {seen.dispersion:.3g} times the mean"
     if seen.dispersion < _UNDER_DISPERSED:
@@ -133,15 +133,17 @@ def check(name: str, arguments: Mapping[str, Any], seen: Facts, where: str) -> N
         InputError: where the name or an argument is unknown, or a value lies outside the likelihood's domain; names the value,
             its place and the fixes.
     """
-    family = made(name, arguments)
-    place = seen.first_outside(family.domain)
+    wanted = made(name, arguments).domain
+    # A law of counts draws numbers that it could not learn from.
+    wanted = domain.counts_within_reach if wanted is domain.counts else wanted
+    place = seen.first_outside(wanted)
     if place is None:
         return
     value = float(seen.values[place])
     spread = f"of {seen.minimum:g}..{seen.maximum:g}"
     scaled = f", read as {value / seen.worth:.4g}" if seen.worth != 1 else ""
     raise InputError(
-        f"likelihood {name!r} needs {family.domain.words}, but {where} has {value:.10g} in {_place(place, seen)} ({spread}{scaled}): "
+        f"likelihood {name!r} needs {wanted.words}, but {where} has {value:.10g} in {_place(place, seen)} ({spread}{scaled}): "
         + _fixes(name, seen)
     )
 

@@ -7,7 +7,7 @@ r"""Where values may lie: what a likelihood needs of the data, in the model's sp
 | unit, open_unit | [0, 1], (0, 1) |
 | levels(L) | k / (L - 1), k = 0 .. L - 1 |
 | codes(K) | 0 .. K - 1 |
-| counts | 0, 1, 2, ... 1,000,000: of more, float32 has no log-gamma to a nat |
+| counts | 0, 1, 2, ...; to be learnt from, up to 1,000,000: of more, float32 has no log-gamma to a nat |
 
 NaN is a gap, and gaps lie in every domain.
 """
@@ -19,7 +19,7 @@ from math import prod
 
 import numpy as np
 
-__all__ = ["Domain", "binary", "chunks", "codes", "counts", "levels", "open_unit", "real", "unit"]
+__all__ = ["Domain", "binary", "chunks", "codes", "counts", "counts_within_reach", "levels", "open_unit", "real", "unit"]
 
 _CHUNK = 1 << 20
 _LARGEST_COUNT = 1_000_000
@@ -84,14 +84,19 @@ def _is_code(values: np.ndarray, classes: int) -> np.ndarray:
 
 
 def _is_count(values: np.ndarray) -> np.ndarray:
-    return (values >= 0) & (values <= _LARGEST_COUNT) & (values == np.rint(values))
+    return (values >= 0) & np.isfinite(values) & (values == np.rint(values))
+
+
+def _is_count_within_reach(values: np.ndarray) -> np.ndarray:
+    return _is_count(values) & (values <= _LARGEST_COUNT)
 
 
 real = Domain("real", "finite numbers", np.isfinite)
 binary = Domain("binary", "0/1 values", _is_binary)
 unit = Domain("unit", "values in [0, 1]", _is_unit)
 open_unit = Domain("open_unit", "values strictly between 0 and 1", _is_open_unit)
-counts = Domain("counts", f"counts 0, 1, 2, ... {_LARGEST_COUNT:,}", _is_count)
+counts = Domain("counts", "counts 0, 1, 2, ...", _is_count)
+counts_within_reach = Domain("counts", f"counts 0, 1, 2, ... {_LARGEST_COUNT:,}", _is_count_within_reach)
 
 
 def levels(number: int) -> Domain:
