@@ -36,7 +36,7 @@ class _Work:
     folder: Path
     piece: int
 
-    def parts(self) -> list[Path]:
+    def files(self) -> list[Path]:
         """A file a piece, whose name says everything that its numbers depend on."""
         digest = hashlib.sha256(f"{self.particles} {self.seed} {self.piece}".encode())
         for _, held in sorted({**self.system.model.state_dict(), **{f"rows {name}": v for name, v in self.rows.items()}}.items()):
@@ -69,13 +69,13 @@ def scored(
     """
     with tempfile.TemporaryDirectory() as passing:
         work = _Work(system, rows, particles, seed, values, folder or Path(passing), piece)
-        files = work.parts()
-        missing = [place for place, file in enumerate(files) if not file.exists()]
+        files = work.files()
+        missing = [(place, file) for place, file in enumerate(files) if not file.exists()]
         processes = min(torch.get_num_threads(), len(missing))
         if device_of(system.model).type != "cpu" or processes < 2:
-            for done, place in enumerate(missing, start=len(files) - len(missing)):
+            for done, (place, file) in enumerate(missing, start=len(files) - len(missing)):
                 reach(done * piece)
-                work.do(place, files[place])
+                work.do(place, file)
         else:
             working = multiprocessing.spawn(_share, (work, missing, processes), processes, join=False)
             while not working.join(_GLANCE_SECONDS):
@@ -85,9 +85,8 @@ def scored(
     return Scores(**{name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]})
 
 
-def _share(which: int, work: _Work, missing: list[int], processes: int) -> None:
-    """Every so manieth piece, by one thread."""
+def _share(which: int, work: _Work, missing: list[tuple[int, Path]], processes: int) -> None:
+    """The pieces that fall to one process when they are dealt out in turn, by one thread."""
     torch.set_num_threads(1)
-    files = work.parts()
-    for place in missing[which::processes]:
-        work.do(place, files[place])
+    for place, file in missing[which::processes]:
+        work.do(place, file)

@@ -16,6 +16,7 @@ from vaekit.core.errors import InputError
 from vaekit.training import Settings, fit
 from vaekit.training.archive import load_tensors, save_tensors
 from vaekit.training.fit import CHECKPOINT
+from vaekit.training.interrupt import Hurried, Interrupt
 
 PROGRAM = Path(__file__).with_name("small.py")
 PATIENCE = 240
@@ -120,3 +121,12 @@ def test_a_file_that_is_no_checkpoint_is_refused_in_a_line(tmp_path):
     save_tensors(tmp_path / CHECKPOINT, {"weights": torch.zeros(2)}, {"stage": 0})
     with pytest.raises(InputError, match=r"the checkpoint is no run's \(KeyError\('history'\)\): restore it"):
         run(tmp_path, resume=True)
+
+
+def test_who_asks_twice_is_told_from_who_asks_once():
+    with Interrupt(signal.SIGUSR1) as interrupt:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert interrupt.asked
+        with pytest.raises(Hurried):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(1)

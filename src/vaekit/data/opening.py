@@ -19,7 +19,7 @@ from vaekit.data.formats import format_of
 from vaekit.data.pictures import read_folder, read_pictures
 from vaekit.data.sources.arrays import Arrays, as_array, read_npy, read_npz, rows_of
 from vaekit.data.sources.delimited import read_csv
-from vaekit.data.sources.facts import class_names, encode_labels, stack_facts
+from vaekit.data.sources.facts import class_names, encode_labels, has_fractions, stack_facts
 from vaekit.data.sources.idx import read_idx
 from vaekit.data.sources.parquet import read_parquet
 from vaekit.data.sources.reading import reading
@@ -153,8 +153,7 @@ def _labels_of(opened: Arrays | Table) -> str | None:
     if opened.labels is None:
         return None
     values = opened.facts(opened.labels)
-    measured = values.dtype.kind == "f" and bool(np.mod(values[np.isfinite(values)], 1).any())
-    return None if measured or (values.ndim > 1 and values.shape[1] > 1) else opened.labels
+    return None if has_fractions(values) or (values.ndim > 1 and values.shape[1] > 1) else opened.labels
 
 
 def _says_label(given: Any) -> bool:

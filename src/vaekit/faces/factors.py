@@ -13,7 +13,7 @@ from torch import Tensor
 from vaekit.core.errors import InputError
 from vaekit.core.modality import Modality
 from vaekit.data import column_names, open_column, open_facts
-from vaekit.data.sources.facts import class_names
+from vaekit.data.sources.facts import class_names, has_fractions
 from vaekit.faces.matching import matching
 
 __all__ = ["Factored", "factored", "labelled_by", "with_labels"]
@@ -56,16 +56,16 @@ def labelled_by(facts: Mapping[str, Any], data: Any, labels: Any) -> Mapping[str
     """What a system remembers of its training data, with another column of the data as the labels, where `labels` names one."""
     if not _is_column(data, labels):
         return facts
-    return {**facts, "labels": labels, "passed_over": [name for name in (facts.get("labels"),) if isinstance(name, str)]}
+    return {**facts, "labels": labels, "passed_over": _label_column(facts)}
 
 
 def _is_column(data: Any, labels: Any) -> bool:
     return isinstance(labels, str) and labels in column_names(data)
 
 
-def _measures(values: np.ndarray) -> bool:
-    """Whether values have fractions, so that they are a quantity, and no classes."""
-    return values.dtype.kind == "f" and bool((np.mod(values[np.isfinite(values)], 1) > 0).any())
+def _label_column(facts: Mapping[str, Any]) -> list[str]:
+    """The column that was the label in training, where one was."""
+    return [name for name in (facts.get("labels"),) if isinstance(name, str)]
 
 
 def with_labels(
@@ -83,11 +83,12 @@ def with_labels(
     Raises:
         InputError: where the data or the labels cannot be read, or there are none.
     """
-    if _is_column(data, labels) and _measures(quantity := open_column(data, labels)):
-        passing = {**facts, "labels": None, "passed_over": [labels, *(name for name in (facts.get("labels"),) if isinstance(name, str))]}
-        return modality.store(matching(passing, data, condition)), quantity
+    column = _is_column(data, labels)
+    if column and has_fractions(quantity := open_column(data, labels)):
+        beside = {**facts, "labels": None, "passed_over": [labels, *_label_column(facts)]}
+        return modality.store(matching(beside, data, condition)), quantity
     records = matching(labelled_by(facts, data, labels), data, condition)
-    if labels is not None and not _is_column(data, labels):
+    if labels is not None and not column:
         names, values = open_facts(labels, records.rows, "labels", records.source)
         if len(names) != 1:
             raise InputError(f"labels: has {len(names)} columns; give one value a row")

@@ -99,9 +99,9 @@ class Conditions:
         return self.encode(given, records.rows)
 
     def _columns(self, given: Any, rows: int) -> list[np.ndarray]:
-        names = getattr(given, "columns", None)
-        if len(self.facts) > 1 and names is not None:
-            given = {str(name): given[name] for name in names}
+        framed = getattr(given, "columns", None)
+        if len(self.facts) > 1 and framed is not None:
+            given = {str(name): given[name] for name in framed}
         if isinstance(given, Mapping):
             names = [f.name for f in self.facts]
             for name in given:

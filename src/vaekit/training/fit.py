@@ -105,7 +105,7 @@ def _train(
 ) -> History:
     file = None if folder is None else folder / CHECKPOINT
     saved = load_tensors(file) if resume and file is not None and file.exists() else None
-    history = History() if saved is None else _told(saved[1])
+    history = History() if saved is None else _history_of(saved[1])
     watching = hooks if fabric.is_global_zero else ()
     system.model.to(fabric.device)
     moved = _Feed(feed, fabric.device)
@@ -135,7 +135,7 @@ def _train(
     return history
 
 
-def _told(facts: dict[str, Any]) -> History:
+def _history_of(facts: dict[str, Any]) -> History:
     """The history that a checkpoint holds."""
     try:
         return History.from_json(facts["history"])

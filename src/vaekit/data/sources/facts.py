@@ -10,7 +10,7 @@ import numpy as np
 
 from vaekit.core.errors import InputError
 
-__all__ = ["class_names", "encode_labels", "stack_facts"]
+__all__ = ["class_names", "encode_labels", "has_fractions", "stack_facts"]
 
 
 def encode_labels(values: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -42,6 +42,15 @@ def encode_labels(values: np.ndarray, source: str) -> tuple[np.ndarray, tuple[st
         odd = fractions[0] if len(fractions) else "infinity"
         raise InputError(f"{source}: label {odd} is not a class; give whole numbers or text, or use the values as condition")
     return _encode_numbers(np.where(missing, -1, values).astype(np.int64), missing, source)
+
+
+def has_fractions(values: np.ndarray) -> bool:
+    """Whether values are a quantity, and no classes: numbers of which some are not whole.
+
+    Arguments:
+        values: of any shape and type; what is not finite is passed over.
+    """
+    return values.dtype.kind == "f" and bool(np.mod(values[np.isfinite(values)], 1).any())
 
 
 def class_names(label: np.ndarray, classes: Sequence[str]) -> np.ndarray:

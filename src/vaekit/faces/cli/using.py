@@ -338,8 +338,7 @@ def _condition_columns(fitted: FittedVAE, records: Records) -> dict[str, np.ndar
     """The condition of rows as columns beside what was made of them."""
     if records.condition is None:
         return {}
-    columns = zip(records.condition_columns, records.condition.T)
-    return {name: _as_written(fitted, name, values) for name, values in columns}
+    return {name: _as_written(fitted, name, values) for name, values in zip(records.condition_columns, records.condition.T)}
 
 
 def _as_written(fitted: FittedVAE, name: str, values: np.ndarray) -> np.ndarray:
@@ -350,7 +349,7 @@ def _as_written(fitted: FittedVAE, name: str, values: np.ndarray) -> np.ndarray:
     if not names:
         return values.astype(np.float64)
     # Of nineteen digits or more, or with a zero in front, a name is no number.
-    numbered = all(len(name) < 19 and name.removeprefix("-").isdecimal() and name == str(int(name)) for name in names)
+    numbered = all(len(known) < 19 and known.removeprefix("-").isdecimal() and known == str(int(known)) for known in names)
     # Not by way of floats, which have no place for eighteen digits; a word such as `true` stays what it is.
     return np.array([*map(_whole, values)]) if numbered else values
 
