@@ -164,8 +164,8 @@ def test_the_ladder_is_measured_on_images_that_were_drawn_once(tmp_path, monkeyp
     np.savez(tmp_path / "images" / "mnist_static" / "binarized_mnist_larochelle.npz", **held)
     monkeypatch.setenv("VAEKIT_DATA", str(tmp_path))
     options = {
-        "set": ["channels=4,4", "bottleneck=1", "levels=2", "batch=30", "compile=false", "epochs=2"], "minutes": 1.0, "seed": 0, "run": None,
-        "resume": False, "importance": 3, "test_rows": 6, "only_train": False,
+        "set": ["channels=4,4", "bottleneck=1", "levels=2", "batch=30", "compile=false", "epochs=2"], "minutes": 1.0, "seed": 0,
+        "run": None, "resume": False, "importance": 3, "test_rows": 6, "only_train": False,
     }
     for only, images in ((False, 108), (True, 90)):
         record = Record("trial")
