@@ -24,7 +24,7 @@ from vaekit.recipes import RECIPES
 _FILE = "images/mnist_static/binarized_mnist_larochelle.npz"
 _NETWORK = {"network": "convolution", "channels": [16, 64, 64], "levels": 5, "latent": 4, "norm": "none", "dropout": 0.0, "bottleneck": 0.5}
 _OPTIONS = {"batch": 128, "rate": 2e-3, "weight_decay": 0.01, "average": 0.9995, "clip": 100.0, "validations": 40, "compile": False}
-_WARM_UP = {"beta": {"recipe": "linear", "arguments": {"start": 0.01, "until": 0.3}}}
+_WARM_UP = {"beta": {"recipe": "linear", "arguments": {"start": 0.01, "until": 0.2}}}
 _TARGET, _MINUTES = 82.0, 90.0
 # Few enough test images at a time for a level's features to stay near the processor: a third faster.
 _VALUES = 1 << 17
