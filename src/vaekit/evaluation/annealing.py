@@ -1,6 +1,7 @@
 r"""Chains that walk from a distribution one can draw from to the posterior, and back.
 
-    f_b(z) = q(z)^(1 - b) p(x, z)^b,   0 = b_0 < b_1 < ... < b_T = 1,   q = the prior or the model's posterior
+    f_b(z) = q(z)^(1 - b) p(x, z)^b,   0 = b_0 < b_1 < ... < b_T = 1
+    q = the prior, the model's posterior, or a normal with that posterior's means and deviations
     forward   z_0 ~ q,  z_t ~ M_t(. | z_(t-1)) with M_t leaving f_(b_t) as it is,  w = prod_t f_(b_t)(z_(t-1)) / f_(b_(t-1))(z_(t-1))
     backward  z_(T-1) ~ p(z | x),  the same steps in the other order,  w' = the same product along its way
     E log w <= log p(x) <= E log w'
@@ -8,16 +9,17 @@ r"""Chains that walk from a distribution one can draw from to the posterior, and
 (Neal 2001; Grosse, Ghahramani, Adams 2015, arXiv:1511.02543; Wu, Burda, Salakhutdinov, Grosse 2017, arXiv:1611.04273.) M_t is
 Hamiltonian: momentum is drawn, `leaps` leapfrog steps are made in coordinates where the latent has unit deviation or so, and the end
 is taken or left by Metropolis. How long a step is, by row and temperature, is found by chains of their own, with other draws: what is
-counted then follows rules that do not depend on it, so that both bounds are exact.
+counted then follows rules that do not depend on it, so that both bounds are exact. Any q that can be drawn from and judged gives both
+bounds; how close they come is another matter. A flow draws in one pass and may judge in one a dimension: there the normal stands for it.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, constraints
+from torch.distributions import Distribution, Independent, Normal, constraints
 
 from vaekit.core import dispatch
 from vaekit.core.batch import Batch
@@ -28,7 +30,10 @@ from vaekit.core.rules import quantile_normal
 from vaekit.core.system import System
 from vaekit.tasks.walk import Layout, at_rest, needs_density
 
-__all__ = ["Annealing", "backward", "forward", "needs_moving_latents", "step_sizes"]
+__all__ = ["STARTS", "Annealing", "backward", "forward", "needs_moving_latents", "settled", "step_sizes"]
+
+STARTS = {"posterior": "the posterior", "moments": "a normal with the posterior's moments", "prior": "the prior"}
+"""What chains may start from, in words."""
 
 _STEEPNESS, _FIRST, _WANTED, _GAIN, _LONGEST, _PILOTS = 4.0, 0.5, 0.75, 0.3, 1.5, 4
 
@@ -41,7 +46,7 @@ class Annealing:
         temperatures: T, steps on the way; more come closer to log p(x).
         chains: a row, at once.
         leaps: leapfrog steps a temperature.
-        start: `posterior` or `prior`: q.
+        start: `posterior`, `moments` or `prior`: q; `auto` = posterior where it falls apart into coordinates, else moments.
 
     Raises:
         InputError: where one is out of range.
@@ -50,14 +55,14 @@ class Annealing:
     temperatures: int = 100
     chains: int = 8
     leaps: int = 5
-    start: str = "posterior"
+    start: str = "auto"
 
     def __post_init__(self) -> None:
         for name in ("temperatures", "chains", "leaps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        if self.start not in ("posterior", "prior"):
-            raise InputError(f"start must be posterior or prior, not {self.start!r}")
+        if self.start not in ("auto", *STARTS):
+            raise InputError(f"start must be auto, {', '.join(STARTS)}, not {self.start!r}")
 
     @property
     def evaluations(self) -> int:
@@ -89,6 +94,21 @@ def needs_moving_latents(system: System) -> None:
                 )
 
 
+def settled(system: System, how: Annealing) -> Annealing:
+    """The same with its start decided.
+
+    Arguments:
+        system: with latents that can be moved.
+        how: chains walk.
+    """
+    if how.start != "auto":
+        return how
+    with at_rest(system) as device:
+        sites = system.model(system.modality.example(1).to(device), centre()).sites.values()
+    # What does not fall apart into coordinates, as a flow, may take a pass for each of them to be judged.
+    return replace(how, start="posterior" if all(isinstance(site.posterior, Independent) for site in sites) else "moments")
+
+
 def _confined(d: Distribution | None) -> str:
     if dispatch.codebook(d) is not None:
         return "discrete"
@@ -110,6 +130,7 @@ class _Path:
         places: how the latents of all sites lie side by side.
         start: q.
         scale: deviations of the latent, at the start and at the end, `(1, B, latent)` each.
+        normal: q where it is one of moments, of numbers side by side, `(1, B, latent)`.
     """
 
     system: System
@@ -117,12 +138,16 @@ class _Path:
     places: Layout
     start: str
     scale: tuple[Tensor, Tensor]
+    normal: Normal | None
 
     def ends(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """log q(z) and log p(x, z), `(S, B)`, nats."""
         trace = self.system.model(self.batch, fixed(self.places.split(z), centre()))
         prior = sum(site.prior.log_prob(site.z) for site in trace.sites.values())
-        first = prior if self.start == "prior" else sum(site.posterior.log_prob(site.z) for site in trace.sites.values())
+        if self.normal is not None:
+            first = self.normal.log_prob(z).sum(-1)
+        else:
+            first = prior if self.start == "prior" else sum(site.posterior.log_prob(site.z) for site in trace.sites.values())
         return first, prior + trace.log_likelihood
 
     def at(self, z: Tensor, power: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -152,7 +177,11 @@ def _path(system: System, batch: Batch, places: Layout, start: str) -> Iterator[
             side: places.join({n: _spread(getattr(site, side)).expand_as(site.z) for n, site in trace.sites.items()})
             for side in ("prior", "posterior")
         }
-        yield _Path(system, batch, places, start, (spread[start], spread["posterior"]))
+        normal = None
+        if start == "moments":
+            means = {n: site.posterior.mean.expand_as(site.z) for n, site in trace.sites.items()}
+            normal = Normal(places.join(means), spread["posterior"], validate_args=False)
+        yield _Path(system, batch, places, start, (spread["prior" if start == "prior" else "posterior"], spread["posterior"]), normal)
     finally:
         for p in learnt:
             p.requires_grad_(True)
@@ -203,6 +232,9 @@ def step_sizes(system: System, batch: Batch, places: Layout, how: Annealing, noi
 
 def _first(path: _Path, chains: int, noise: Noise) -> Tensor:
     """Draws from q, `(S, B, latent)`; those from a prior are torch's own."""
+    if path.normal is not None:
+        rows = path.normal.expand((chains, *path.normal.batch_shape[1:]))
+        return dispatch.from_noise(rows, noise("moments", rows.batch_shape))
     choose = from_prior(particles=chains) if path.start == "prior" else from_posterior(chains, noise)
     trace = path.system.model(path.batch, choose)
     return path.places.join({name: site.z for name, site in trace.sites.items()})

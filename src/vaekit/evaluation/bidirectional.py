@@ -20,7 +20,7 @@ from vaekit.core.batch import Batch
 from vaekit.core.choose import from_prior
 from vaekit.core.noise import Noise
 from vaekit.core.system import System
-from vaekit.evaluation.annealing import Annealing, backward, forward, needs_moving_latents, step_sizes
+from vaekit.evaluation.annealing import STARTS, Annealing, backward, forward, needs_moving_latents, settled, step_sizes
 from vaekit.evaluation.figure import Figure, figure
 from vaekit.tasks.walk import VALUES, Layout, Progress, Rows, at_rest, batches, chunk, count, layout, noise_of, silent
 
@@ -71,7 +71,7 @@ class Annealed:
         """To be reported."""
         n, made, how = len(self.nats), len(self.simulated.lower), self.how
         walked = (
-            f"{how.chains} chains a row from the {how.start} over {how.temperatures} temperatures, {how.leaps} leapfrog steps each, "
+            f"{how.chains} chains a row from {STARTS[how.start]} over {how.temperatures} temperatures, {how.leaps} leapfrog steps each, "
             "mean over rows"
         )
         sampling = float(self.nats.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
@@ -105,8 +105,8 @@ def annealed_nll(
     Raises:
         InputError: where there are no rows, or the model has a latent that is discrete, confined or a point.
     """
-    how = Annealing() if how is None else how
     needs_moving_latents(system)
+    how = settled(system, Annealing() if how is None else how)
     places, total, found = layout(system), count(rows), []
     made = between(system, simulated or total, how, seed, rows.get("condition"), values, progress)
     with at_rest(system, seed):
@@ -140,8 +140,8 @@ def between(
     Raises:
         InputError: where the model has a latent that is discrete, confined or a point.
     """
-    how = Annealing() if how is None else how
     needs_moving_latents(system)
+    how = settled(system, Annealing() if how is None else how)
     places, found = layout(system), []
     with at_rest(system, seed) as device:
         for batch, z in _drawn(system, rows, condition, places, _size(system, how, values), device):
