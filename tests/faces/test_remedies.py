@@ -114,7 +114,7 @@ def test_where_the_last_measurement_is_the_best_longer_training_is_named_first()
     model = fitted("table", "vae")
     first = model.history.validations[0]
     for bounds, longer in (((9.0, 8.0), True), ((8.0, 9.0), False), ((8.0,), False)):
-        model.history.validations[:] = [replace(first, epoch=7.0, step=3000, held_out={"elbo": bound}) for bound in bounds]
+        model.history.validations[:] = [replace(first, epoch=7.0, step=3000, held_out={"loss": bound, "elbo": bound}) for bound in bounds]
         for bad in BAD.values():
             remedy = verdict(bad, tried(model)).remedy
             assert remedy.startswith("longer training, such as epochs=14, which would help") is longer
@@ -130,7 +130,7 @@ def test_a_run_that_has_hardly_begun_is_not_called_healthy(epoch, step, minutes,
     first = model.history.validations[0]
     model.data["settings"]["minutes"] = minutes
     for bounds, begun in (((9.0, 8.0), False), ((8.0, 9.0), True)):
-        model.history.validations[:] = [replace(first, epoch=epoch, step=step, held_out={"elbo": bound}) for bound in bounds]
+        model.history.validations[:] = [replace(first, epoch=epoch, step=step, held_out={"loss": bound, "elbo": bound}) for bound in bounds]
         judged = verdict(FOUND, tried(model))
         assert (judged.name, judged.state) == (("healthy", "good") if begun else ("hardly begun", "warn"))
         assert judged.remedy == (None if begun else f"longer training, such as {longer}")

@@ -40,7 +40,7 @@ def test_the_bound_is_that_of_the_weights_kept(fitted, watch, keep, kept):
 
 def test_epochs_and_steps_are_those_of_all_stages(fitted):
     stages = [fitted.system.stages[0]] * 2
-    seen = [measured(0, 2.0, elbo=5.0), replace(measured(0, 3.0, elbo=4.0), step=30), replace(measured(1, 1.5, elbo=3.0), step=12)]
+    seen = [measured(0, 2.0, loss=5.0), replace(measured(0, 3.0, loss=4.0), step=30), replace(measured(1, 1.5, loss=3.0), step=12)]
     history = History(seen)
     assert (history.ends, history.epochs, history.steps) == (seen[1:], 4.5, 42)
     assert "3 + 1.5 epochs" in line(fitted, stages, seen)

@@ -22,7 +22,7 @@ class Stage:
         objective: what is minimised.
         learn: dotted names of the parts that train; all else is frozen and in eval mode. Empty = everything.
         share: fraction of the budget, relative to the other stages.
-        watch: the reading that should fall, for early stopping; `elbo` = the negative bound on held-out rows.
+        watch: the reading that should fall on held-out rows: `loss`, what is minimised, schedules at their ends; `elbo`, -ELBO; or a term.
         keep: the weights that it ends with: of the `best` measurement of what is watched, or of the `last` one, where what is watched
             does not see all that is minimised.
     """
@@ -30,7 +30,7 @@ class Stage:
     objective: Objective
     learn: tuple[str, ...] = ()
     share: float = 1.0
-    watch: str = "elbo"
+    watch: str = "loss"
     keep: Literal["best", "last"] = "best"
 
     def prepare(self, model: nn.Module) -> list[nn.Parameter]:

@@ -93,4 +93,4 @@ def ciwae(
     """
     objective = Objective(Reconstruction(share), KL(share), ImportanceBound(particles, weight=1 - share))
     model = gaussian_vae(modality, latent, likelihood, reader, writer, mean_spread, **network)
-    return System(model, [Stage(objective, watch="loss")], modality)
+    return System(model, [Stage(objective)], modality)

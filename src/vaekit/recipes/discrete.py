@@ -143,5 +143,6 @@ def _coded(
     transformer = CausalTransformer(family.book.size, prod(positions), modality.condition_width, width, layers, dropout=0.1)
     decoder = modality.writer(family.size * prod(beside), grid, likelihood, own=writer, **network)
     model = VAE(Neural(features, family, head), Autoregressive(family.book, positions, transformer), decoder)
-    first = Stage(Objective(*terms), learn=("posterior", "likelihood"), share=1 - share)
+    # What pulls codes and rows together grows as codes spread out, and says nothing of how good they are.
+    first = Stage(Objective(*terms), learn=("posterior", "likelihood"), share=1 - share, watch="elbo")
     return System(model, [first, Stage(Objective(KL()), learn=("prior",), share=share)], modality)

@@ -54,8 +54,7 @@ def beta_vae(modality: Modality, latent: Count = 16, beta: NonNegativeWeight = 4
 
     Source: Higgins et al. 2017, beta-VAE: Learning basic visual concepts with a constrained variational framework.
     """
-    system = vae(modality, latent, beta=beta, **arguments)
-    return system.replace(stages=[Stage(system.stages[0].objective, watch="loss")])
+    return vae(modality, latent, beta=beta, **arguments)
 
 
 def annealed_vae(
@@ -84,7 +83,7 @@ def annealed_vae(
     rising = {"recipe": "linear", "arguments": {"stop": float(capacity), "until": until}}
     objective = Objective(Reconstruction(), KL(gamma, capacity=rising))
     model = gaussian_vae(modality, latent, likelihood, reader, writer, mean_spread, **network)
-    return System(model, [Stage(objective, watch="loss")], modality)
+    return System(model, [Stage(objective)], modality)
 
 
 def beta_tc_vae(

@@ -108,7 +108,7 @@ def m2(
     decoder = modality.writer(count + latent, likelihood=likelihood, own=writer, **network)
     model = LabelledVAE(told_apart, classes, posterior, Standard(latent), decoder, weighed_means(latent, mean_spread))
     objective = Objective(Reconstruction(), KL(1.0, free_bits), Classification(_share(modality), alpha, labelled))
-    return System(model, [Stage(objective, watch="loss")], modality)
+    return System(model, [Stage(objective)], modality)
 
 
 def m1_m2(
@@ -153,11 +153,11 @@ def m1_m2(
     decoder = modality.writer(features, likelihood=likelihood, own=writer, **network)
     model = StackedVAE(posterior, Standard(features), decoder, _above(modality, classes, told_apart, features, latent, above, mean_spread))
     below = Objective(Reconstruction(), RateUnder("features", model.prior, beta, free_bits))
-    first = Stage(below, learn=("posterior", "likelihood"), share=vae_share, watch="loss")
+    first = Stage(below, learn=("posterior", "likelihood"), share=vae_share)
     told, left = Classification(_share(modality), alpha, labelled), 1 - vae_share
-    second = Stage(Objective(KL(1.0, free_bits), told), learn=("above",), share=left * (1 - joint), watch="loss")
+    second = Stage(Objective(KL(1.0, free_bits), told), learn=("above",), share=left * (1 - joint))
     both = Objective(Reconstruction(), KL(ends(beta)[1], free_bits), told)
-    third = Stage(both, learn=("posterior", "likelihood", "above"), share=left * joint, watch="loss")
+    third = Stage(both, learn=("posterior", "likelihood", "above"), share=left * joint)
     return System(model, [first, second, third], modality)
 
 
