@@ -6,7 +6,8 @@ MNIST in bytes: a critic can judge grey images as they are, where bits would giv
 one likelihood, a logistic rounded to the levels, so that their nats compare. The networks at the ends, the latent's 16 numbers (16 codes of
 the VQ-VAE, two latents of 8 of the ladder), the settings and the minutes are the same for all. Images are judged twice: as they are drawn,
 x ~ p(x|z), which is what a likelihood says a row is, and as means of p(x|z), without a pixel's noise. The GAN has no such noise and one
-figure for both. It is the outsider: the same decoder and critic, neither an encoder nor a likelihood, so no bound is written beside it.
+figure for both. It is the outsider: the same decoder, a critic of the same sizes, neither an encoder nor a likelihood, so no bound is
+written beside it. It learns by settings of its own, for longer: after the minutes of the others its digits are not yet digits.
 
 The rows that are held out, those that all are judged by, the judge and the draws are the same for all seeds; weights, order of rows and
 noise of training are the seed's own. A run has diverged where a number of it was not finite, where the FID of its means is above twice the
@@ -25,8 +26,9 @@ from typing import Any
 
 import torch
 from comparison_page import page
+from outsider import TRAINING as OUTSIDER_TRAINING
 from outsider import Noiseless, gan
-from record import Record, arguments, figure, finished, mnist, out, root, run
+from record import Record, arguments, figure, finished, mnist, out, processor, root, run
 from sharing import made_once
 
 from vaekit.core.errors import InputError, WorkFailed
@@ -53,6 +55,9 @@ MODELS: dict[str, dict[str, Any]] = {
 """Each model's own arguments; all but the GAN are recipes."""
 
 TRAINING: dict[str, Any] = {"batch": 128, "rate": 1e-3, "precision": "32", "compile": False, "validations": 10, "device": "cpu"}
+TIMES = 8
+"""So many times the minutes of a recipe the GAN is given."""
+
 _AWAY, _COVERED, _ROWS, _SHOWN, _SPLIT = 2.0, 0.05, 1000, 16, 0
 _DISTANCE = "Frechet distance (FID)"
 _RESULTS, _PAGE = root / "benchmarks" / "results" / "comparison.jsonl", root / "docs" / "comparison.md"
@@ -78,7 +83,8 @@ def trained(model: str, seed: int, options: Any, folder: Path) -> FittedVAE:
     """
     settings = {**TRAINING, "minutes": options.minutes, "seed": seed}
     if model == "gan":
-        return _outsider(seed, options, Settings.checked(**settings), folder)
+        own = {**settings, **OUTSIDER_TRAINING, "minutes": TIMES * options.minutes}
+        return _outsider(seed, options, Settings.checked(**own), folder)
     if (folder / "history.json").is_file():
         return api.load(folder)
     if (folder / "run.json").is_file():
@@ -168,7 +174,7 @@ def _strip(images: Any, path: Path) -> None:
 def result(model: str, seed: int, options: Any, judges: Judges) -> dict[str, Any]:
     """A line of the file: how a run went and what it came to."""
     folder = options.runs / f"{model}-{seed}"
-    line: dict[str, Any] = {"model": model, "seed": seed, "told": told(options), "failed": ""}
+    line: dict[str, Any] = {"model": model, "seed": seed, "told": told(options), "processor": processor(), "failed": ""}
     try:
         fitted = trained(model, seed, options, folder)
     except WorkFailed as error:
@@ -236,11 +242,14 @@ def _write(options: Any, lines: Sequence[dict[str, Any]], record: Record) -> Non
     strips = {name: options.runs / f"{name}-0.png" for name in MODELS} | {"held out": options.runs / "held-out.png"}
     shown = {}
     for name, strip in strips.items():
+        image = f"images/comparison-{name.replace(' ', '-')}.png"
         if strip.is_file():
-            shown[name] = f"images/comparison-{name.replace(' ', '-')}.png"
-            shutil.copyfile(strip, options.page.parent / shown[name])
+            shutil.copyfile(strip, options.page.parent / image)
+        # A line that was kept may be older than the folder of runs: its strip is the page's.
+        if (options.page.parent / image).is_file():
+            shown[name] = image
     with whole_file(options.page) as temporary:
-        temporary.write_text(page(MODELS, lines, _by_model(lines), shown, record.machine), "utf-8")
+        temporary.write_text(page(MODELS, lines, _by_model(lines), shown, record.machine, TIMES, OUTSIDER_TRAINING), "utf-8")
     out.print(f"page in {options.page}", markup=False)
 
 

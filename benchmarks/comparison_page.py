@@ -15,14 +15,11 @@ _IMAGES = {
     _FID: "FID ↓", _KID: "KID ↓", "precision": "precision ↑", "recall": "recall ↑", "density": "density ↑", "coverage": "coverage ↑",
 }
 _ERROR, _NONE = "mean squared error", "none"
-_OUTSIDER = [
-    "Three minutes in place of one, other rates and penalties of the critic, and a smaller momentum did not end it on the seed that they",
-    "were tried on. It is an outsider that was not brought to work here: its rows say nothing of such networks in general.",
-]
 
 
 def page(
-    models: Iterable[str], lines: Lines, diverged: Mapping[str, Sequence[int]], images: Mapping[str, str], machine: Mapping[str, Any]
+    models: Iterable[str], lines: Lines, diverged: Mapping[str, Sequence[int]], images: Mapping[str, str], machine: Mapping[str, Any],
+    times: float, own: Mapping[str, Any],
 ) -> str:
     """The page as Markdown.
 
@@ -32,13 +29,15 @@ def page(
         diverged: of each model, the seeds that did.
         images: of each model and of held-out rows, where a strip of images lies.
         machine: what measured.
+        times: so many times the minutes of a recipe the GAN was given.
+        own: settings that it had in place of the recipes'.
     """
     runs = {model: [line for line in lines if line["model"] == model] for model in models}
     runs = {model: found for model, found in runs.items() if found}
     return "\n".join([
         "# Seven recipes and a GAN on the same images", "",
         "Made by `python benchmarks/comparison.py --page` from `benchmarks/results/comparison.jsonl`, a line a run.", "",
-        *_protocol(lines, machine), "", "## Likelihood, sharpness and stability", "",
+        *_protocol(lines, machine, times, own), "", "## Likelihood, sharpness and stability", "",
         "Sharpness is that of means of p(x|z): 1 = as sharp as held-out images, below = blurred. A run has diverged where a number of it",
         "was not finite, where the FID of its means is above twice the median of the model's seeds, or where its means lie near fewer than",
         "one held-out image in twenty (coverage below 0.05): it draws a few images again and again.", "",
@@ -92,7 +91,6 @@ def _lost(runs: Mapping[str, Lines], diverged: Mapping[str, Sequence[int]]) -> l
             gone = [line for line in lines if line["seed"] in diverged[model] and not line["failed"]]
             steps, share = _spread([line["steps"] for line in gone]), _spread(_values(gone, "means", "coverage"))
             told += ["", f"**{model}** diverged from {len(diverged[model])} of {len(lines)} seeds: after {steps} steps, coverage {share}."]
-            told += _OUTSIDER if model == "gan" else []
     return told
 
 
@@ -110,12 +108,13 @@ def _strips(images: Mapping[str, str], runs: Mapping[str, Lines]) -> list[str]:
     return _table(["model", "images"], [*shown, *absent])
 
 
-def _protocol(lines: Lines, machine: Mapping[str, Any]) -> list[str]:
+def _protocol(lines: Lines, machine: Mapping[str, Any], times: float, own: Mapping[str, Any]) -> list[str]:
     told = lines[0]["told"]
     seeds = sorted({line["seed"] for line in lines})
     counts = {n for line in lines for n in _values([line], "likelihood", "negative log-likelihood", "n")}
     drawn = {n for line in lines for n in _values([line], "means", "sharpness", "n")}
-    judges = sorted({line["judge"] for line in lines if line.get("judge")})
+    judges = _named(lines, "judge")
+    apart = " Figures of different judges do not compare." if "; " in judges else ""
     rows = max(line.get("held_out", 0) for line in lines)
     return [
         f"**Data.** {told['data']} in bytes, the catalogue's training images: a tenth held out to choose weights by, and a tenth, {rows:,}",
@@ -125,17 +124,28 @@ def _protocol(lines: Lines, machine: Mapping[str, Any]) -> list[str]:
         f"**Training.** Minutes of wall-clock a run: {told['minutes']:g}; seeds {', '.join(map(str, seeds))}. The same networks, settings",
         "and latent of 16 numbers for all (16 codes of the VQ-VAE, two latents of 8 of the ladder), and each recipe's own defaults:",
         f"`{json.dumps(told['network'])}`, `{json.dumps(told['training'])}`.",
-        f"{machine['processor']}, threads: {machine['threads']}, cores: {machine['cores']}, torch {machine['torch']};",
+        f"The GAN, which no encoder helps, has {times:g} times the minutes, and `{json.dumps(own)}`, a critic of its own and other initial",
+        "weights: with those of the recipes it drew a few images again and again, from each of five seeds.",
+        f"{_named(lines, 'processor')}; threads: {machine['threads']}, cores: {machine['cores']}, torch {machine['torch']};",
         "other work shared the cores. Runs are short and networks small: the numbers compare models with one another, and with no",
         "published table.", "",
         f"**Measures.** Those of `vae compare`, on the same held-out images: {told['particles']} importance samples a row on",
-        f"{_listed(counts)} images; FID and KID in the features of one network of this data for all runs",
-        f"({'; '.join(judges) or 'none'}), precision, recall, density and coverage in the principal components, of",
+        f"{_listed(counts)} images; FID and KID in the features of a network of this data, one for all runs of a machine",
+        f"({judges or 'none'}).{apart} Precision, recall, density and coverage in the principal components, of",
         f"{_listed(drawn)} images drawn against as many held out. An image that is the mean of many lies between all of them, so that a",
         "blur has high precision and density: read them with coverage and sharpness.",
         "The CVAE is told the held-out rows' classes. A cell is mean ± standard deviation over seeds. An autoencoder has no prior to draw",
         "from; it and the GAN have no likelihood: none is written.",
     ]
+
+
+def _named(lines: Lines, fact: str) -> str:
+    """Each processor or judge, with the models that it had to do with where there are several."""
+    models: dict[str, dict[str, None]] = {}
+    for line in lines:
+        if line.get(fact):
+            models.setdefault(line[fact], {})[line["model"]] = None
+    return "".join(models) if len(models) < 2 else "; ".join(f"{name}: {', '.join(ran)}" for name, ran in models.items())
 
 
 def _listed(counts: Iterable[float]) -> str:
@@ -154,5 +164,5 @@ def _command(told: Mapping[str, Any]) -> list[str]:
         f"vae fit {told['data']} --recipe cvae --condition label --run runs/seven/cvae {common} \\", f"    {options} --set latent=16",
         "vae compare runs/seven/autoencoder runs/seven/vae runs/seven/beta_vae runs/seven/cvae runs/seven/vq_vae runs/seven/vae_gan \\",
         "    runs/seven/ladder_vae", "```", "",
-        "`vae compare` measures draws. The GAN is no recipe: `benchmarks/outsider.py` composes it of the same decoder and critic.",
+        "`vae compare` measures draws. The GAN is no recipe: `benchmarks/outsider.py` composes it of the same decoder.",
     ]

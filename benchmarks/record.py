@@ -25,7 +25,9 @@ from vaekit.core.files import whole_file
 from vaekit.core.records import Records
 from vaekit.data.catalogue import open_catalogue
 
-__all__ = ["Figure", "Record", "Skipped", "arguments", "bar", "environment", "figure", "finished", "mnist", "out", "root", "run"]
+__all__ = [
+    "Figure", "Record", "Skipped", "arguments", "bar", "environment", "figure", "finished", "mnist", "out", "processor", "root", "run",
+]
 
 out = Console(width=None if sys.stdout.isatty() else 160)
 root = Path(__file__).resolve().parent.parent
@@ -207,7 +209,7 @@ def _machine() -> dict[str, Any]:
     import torch
 
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -219,7 +221,8 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name."""
     facts = Path("/proc/cpuinfo")
     named = [line for line in facts.read_text().splitlines() if line.startswith("model name")] if facts.is_file() else []
     return named[0].partition(":")[2].strip() if named else platform.processor() or platform.machine()

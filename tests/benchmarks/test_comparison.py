@@ -1,6 +1,7 @@
 """The comparison of recipes with a GAN: runs are kept, shared and gone on with, and what has no likelihood is given none."""
 
 import json
+import shutil
 from argparse import Namespace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from comparison import diverged, measure
 from outsider import Noiseless, gan
 from PIL import Image
-from record import Record
+from record import Record, processor
 from sharing import claimed
 
 from vaekit.core.batch import Batch
@@ -60,6 +61,13 @@ def test_runs_are_made_once_measured_alike_and_shown(tmp_path, monkeypatch):
         assert Image.open(tmp_path / "docs" / "images" / f"comparison-{name}.png").size == (16 * 16, 16)
     # What is finished leaves images behind and no checkpoints.
     assert {path.suffix for path in (tmp_path / "runs").iterdir()} == {".lock", ".png"}
+    # Without the folder of runs, and with a line of another machine: the page keeps its images, and names both.
+    shutil.rmtree(tmp_path / "runs")
+    elsewhere = [{**point, "processor": "an abacus"}, outsider, known]
+    (tmp_path / "found.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in elsewhere))
+    measure(asked(tmp_path), Record("trial"))
+    kept = (tmp_path / "docs" / "comparison.md").read_text()
+    assert "![cvae](images/comparison-cvae.png)" in kept and f"an abacus: autoencoder; {processor()}: gan, cvae; threads" in kept
     with pytest.raises(InputError, match="give another --results"):
         measure(asked(tmp_path, minutes=1.0), Record("trial"))
     with pytest.raises(InputError, match="'vea' is none of"):
@@ -93,7 +101,8 @@ def test_a_run_that_was_stopped_goes_on_and_one_that_broke_is_said(tmp_path, mon
     ways = [tmp_path / "run", tmp_path / "run", tmp_path / "other"]
     gone_on, loaded, whole = (comparison.trained(model, 3, options, folder).history.validations for folder in ways)
     assert gone_on == loaded and gone_on[0] == seen[0] and gone_on[0] != whole[0]
-    assert gone_on[-1].step == whole[-1].step == 22
+    # The GAN learns in half the batch.
+    assert gone_on[-1].step == whole[-1].step == {"vae": 22, "gan": 44}[model]
     assert gone_on[-1].held_out["loss"] == pytest.approx(whole[-1].held_out["loss"], rel=0.01)
 
     def broken(*given):
@@ -127,6 +136,9 @@ def test_the_outsider_learns_with_its_critic_and_draws_without_noise():
     modality = prepare(records, "image", {})
     torch.manual_seed(0)
     system = gan(modality, latent=4, hidden=[16])
+    first = draw(system, 200, seed=1, mean=True)
+    # Each latent has an image of its own from the start, within the pixels' range.
+    assert 0 <= first.min() and first.max() <= 1 and first.std(0).mean() > 0.15
     (stage,) = system.stages
     sides = system.model, stage.objective
     before = [[p.detach().clone() for p in side.parameters()] for side in sides]
