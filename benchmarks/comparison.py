@@ -55,8 +55,8 @@ MODELS: dict[str, dict[str, Any]] = {
 """Each model's own arguments; all but the GAN are recipes."""
 
 TRAINING: dict[str, Any] = {"batch": 128, "rate": 1e-3, "precision": "32", "compile": False, "validations": 10, "device": "cpu"}
-TIMES = 8
-"""So many times the minutes of a recipe the GAN is given."""
+OWN: dict[str, Any] = {**OUTSIDER_TRAINING, "times": 8}
+"""What the GAN has in place of the recipes' settings, and how many times their minutes."""
 
 _AWAY, _COVERED, _ROWS, _SHOWN, _SPLIT = 2.0, 0.05, 1000, 16, 0
 _DISTANCE = "Frechet distance (FID)"
@@ -71,7 +71,8 @@ def network(options: Any) -> dict[str, Any]:
 def told(options: Any) -> dict[str, Any]:
     """How every run of a table is made and measured; runs of another table differ in it."""
     return {
-        "data": options.data, "minutes": options.minutes, "particles": options.particles, "network": network(options), "training": TRAINING
+        "data": options.data, "minutes": options.minutes, "particles": options.particles, "network": network(options),
+        "training": TRAINING, "gan": OWN,
     }
 
 
@@ -83,7 +84,7 @@ def trained(model: str, seed: int, options: Any, folder: Path) -> FittedVAE:
     """
     settings = {**TRAINING, "minutes": options.minutes, "seed": seed}
     if model == "gan":
-        own = {**settings, **OUTSIDER_TRAINING, "minutes": TIMES * options.minutes}
+        own = {**settings, **OUTSIDER_TRAINING, "minutes": OWN["times"] * options.minutes}
         return _outsider(seed, options, Settings.checked(**own), folder)
     if (folder / "history.json").is_file():
         return api.load(folder)
@@ -249,7 +250,7 @@ def _write(options: Any, lines: Sequence[dict[str, Any]], record: Record) -> Non
         if (options.page.parent / image).is_file():
             shown[name] = image
     with whole_file(options.page) as temporary:
-        temporary.write_text(page(MODELS, lines, _by_model(lines), shown, record.machine, TIMES, OUTSIDER_TRAINING), "utf-8")
+        temporary.write_text(page(MODELS, lines, _by_model(lines), shown, record.machine), "utf-8")
     out.print(f"page in {options.page}", markup=False)
 
 

@@ -18,8 +18,7 @@ _ERROR, _NONE = "mean squared error", "none"
 
 
 def page(
-    models: Iterable[str], lines: Lines, diverged: Mapping[str, Sequence[int]], images: Mapping[str, str], machine: Mapping[str, Any],
-    times: float, own: Mapping[str, Any],
+    models: Iterable[str], lines: Lines, diverged: Mapping[str, Sequence[int]], images: Mapping[str, str], machine: Mapping[str, Any]
 ) -> str:
     """The page as Markdown.
 
@@ -29,15 +28,13 @@ def page(
         diverged: of each model, the seeds that did.
         images: of each model and of held-out rows, where a strip of images lies.
         machine: what measured.
-        times: so many times the minutes of a recipe the GAN was given.
-        own: settings that it had in place of the recipes'.
     """
     runs = {model: [line for line in lines if line["model"] == model] for model in models}
     runs = {model: found for model, found in runs.items() if found}
     return "\n".join([
         "# Seven recipes and a GAN on the same images", "",
         "Made by `python benchmarks/comparison.py --page` from `benchmarks/results/comparison.jsonl`, a line a run.", "",
-        *_protocol(lines, machine, times, own), "", "## Likelihood, sharpness and stability", "",
+        *_protocol(lines, machine), "", "## Likelihood, sharpness and stability", "",
         "Sharpness is that of means of p(x|z): 1 = as sharp as held-out images, below = blurred. A run has diverged where a number of it",
         "was not finite, where the FID of its means is above twice the median of the model's seeds, or where its means lie near fewer than",
         "one held-out image in twenty (coverage below 0.05): it draws a few images again and again.", "",
@@ -108,8 +105,9 @@ def _strips(images: Mapping[str, str], runs: Mapping[str, Lines]) -> list[str]:
     return _table(["model", "images"], [*shown, *absent])
 
 
-def _protocol(lines: Lines, machine: Mapping[str, Any], times: float, own: Mapping[str, Any]) -> list[str]:
+def _protocol(lines: Lines, machine: Mapping[str, Any]) -> list[str]:
     told = lines[0]["told"]
+    own = {name: value for name, value in told["gan"].items() if name != "times"}
     seeds = sorted({line["seed"] for line in lines})
     counts = {n for line in lines for n in _values([line], "likelihood", "negative log-likelihood", "n")}
     drawn = {n for line in lines for n in _values([line], "means", "sharpness", "n")}
@@ -124,8 +122,9 @@ def _protocol(lines: Lines, machine: Mapping[str, Any], times: float, own: Mappi
         f"**Training.** Minutes of wall-clock a run: {told['minutes']:g}; seeds {', '.join(map(str, seeds))}. The same networks, settings",
         "and latent of 16 numbers for all (16 codes of the VQ-VAE, two latents of 8 of the ladder), and each recipe's own defaults:",
         f"`{json.dumps(told['network'])}`, `{json.dumps(told['training'])}`.",
-        f"The GAN, which no encoder helps, has {times:g} times the minutes, and `{json.dumps(own)}`, a critic of its own and other initial",
-        "weights: with those of the recipes it drew a few images again and again, from each of five seeds.",
+        f"The GAN, which no encoder helps, has {told['gan']['times']:g} times the minutes, and `{json.dumps(own)}`,",
+        "a critic of its own and other initial weights: with those of the recipes it drew a few images again and again, from each of five",
+        "seeds.",
         f"{_named(lines, 'processor')}; threads: {machine['threads']}, cores: {machine['cores']}, torch {machine['torch']};",
         "other work shared the cores. Runs are short and networks small: the numbers compare models with one another, and with no",
         "published table.", "",

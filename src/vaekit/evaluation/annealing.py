@@ -166,8 +166,9 @@ class _Path:
 
 
 @contextmanager
-def _path(system: System, batch: Batch, places: Layout, start: str) -> Iterator[_Path]:
+def _path(system: System, batch: Batch, places: Layout, how: Annealing) -> Iterator[_Path]:
     """The densities, with the weights held constant: no gradient is kept for them."""
+    start = settled(system, how).start
     learnt = [p for p in system.model.parameters() if p.requires_grad]
     try:
         for p in learnt:
@@ -179,9 +180,10 @@ def _path(system: System, batch: Batch, places: Layout, start: str) -> Iterator[
         }
         normal = None
         if start == "moments":
-            means = {n: site.posterior.mean.expand_as(site.z) for n, site in trace.sites.items()}
-            normal = Normal(places.join(means), spread["posterior"], validate_args=False)
-        yield _Path(system, batch, places, start, (spread["prior" if start == "prior" else "posterior"], spread["posterior"]), normal)
+            means = places.join({n: site.posterior.mean.expand_as(site.z) for n, site in trace.sites.items()})
+            normal = Normal(means, spread["posterior"], validate_args=False)
+        first = spread["prior" if start == "prior" else "posterior"]
+        yield _Path(system, batch, places, start, (first, spread["posterior"]), normal)
     finally:
         for p in learnt:
             p.requires_grad_(True)
@@ -221,7 +223,7 @@ def step_sizes(system: System, batch: Batch, places: Layout, how: Annealing, noi
     powers, found = how.powers(), []
     size = torch.full((batch.rows,), _FIRST, device=batch.x.device)  # type: ignore[union-attr]
     few = min(how.chains, _PILOTS)
-    with _path(system, batch, places, how.start) as path:
+    with _path(system, batch, places, how) as path:
         z = _first(path, few, noise)
         for t in range(1, how.temperatures):
             z, chance = _step(path, z, powers[t], size, how.leaps, noise, f"pilot {t}")
@@ -252,7 +254,7 @@ def forward(system: System, batch: Batch, places: Layout, how: Annealing, sizes:
         noise: theirs alone.
     """
     powers = how.powers()
-    with _path(system, batch, places, how.start) as path:
+    with _path(system, batch, places, how) as path:
         z = _first(path, how.chains, noise)
         total = torch.zeros(z.shape[:2], dtype=torch.float64, device=z.device)
         for t in range(1, how.temperatures + 1):
@@ -276,7 +278,7 @@ def backward(system: System, batch: Batch, places: Layout, how: Annealing, sizes
         z: the latents that the rows were drawn with, `(1, B, latent)`: draws from the true posterior.
     """
     powers = how.powers()
-    with _path(system, batch, places, how.start) as path:
+    with _path(system, batch, places, how) as path:
         z = z.expand(how.chains, *z.shape[1:])
         total = torch.zeros(z.shape[:2], dtype=torch.float64, device=z.device)
         for t in range(how.temperatures, 0, -1):
