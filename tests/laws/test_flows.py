@@ -23,7 +23,7 @@ from vaekit.core.objective import Step
 from vaekit.core.trace import Site, Trace
 from vaekit.models import VAE
 from vaekit.parts import posteriors, priors
-from vaekit.parts.distributions import Integrated, NormalFlow, affine_flow, coupling_spline_flow, spline_flow
+from vaekit.parts.distributions import Integrated, NormalFlow, SylvesterMaps, affine_flow, coupling_spline_flow, spline_flow
 from vaekit.parts.likelihoods import LIKELIHOODS
 from vaekit.parts.networks import MLP, Scaled, VectorReader, VectorWriter, VelocityField
 from vaekit.parts.objectives import FlowMatching
@@ -42,8 +42,8 @@ def shaken(module: nn.Module, much: float = 0.4) -> nn.Module:
 
 def posterior(flow: str, latent: int, rows: int = 4) -> NormalFlow:
     torch.manual_seed(0)
-    family = shaken(posteriors.Flow(latent, flow, 2, (6,), CONTEXT))
-    return family(0.5 * torch.randn(1, rows, family.size))
+    family = posteriors.flow_posterior(latent, flow, 2, (6,), CONTEXT)
+    return shaken(family)((0.5 * torch.randn(1, rows, family.size)).requires_grad_())
 
 
 def prior(flow: str, latent: int, rows: int = 4) -> NormalFlow:
@@ -65,7 +65,8 @@ def diffusion(latent: int, rows: int = 4) -> NormalFlow:
 
 
 FLOWS = {
-    "iaf": lambda *a: posterior("iaf", *a), "spline": lambda *a: posterior("spline", *a), "coupling": lambda *a: prior("coupling", *a),
+    "iaf": lambda *a: posterior("iaf", *a), "spline": lambda *a: posterior("spline", *a),
+    "sylvester": lambda *a: posterior("sylvester", *a), "coupling": lambda *a: prior("coupling", *a),
     "autoregressive": lambda *a: prior("autoregressive", *a), "diffusion": diffusion,
 }
 every = pytest.mark.parametrize("make", FLOWS.values(), ids=FLOWS)
@@ -171,9 +172,9 @@ def test_what_is_known_of_a_value_is_not_worked_out_again(make):
 
 def test_a_fresh_flow_is_the_normal_of_its_encoder():
     torch.manual_seed(0)
-    for flow in ("iaf", "spline"):
-        family = posteriors.Flow(3, flow, context=2)
-        raw = torch.randn(1, 5, family.size)
+    for flow in ("iaf", "spline", "sylvester"):
+        family = posteriors.flow_posterior(3, flow, 4, (8,), 2)
+        raw = family.head(7)(torch.randn(1, 5, 7))
         plain = posteriors.Normal(3)(raw[..., :6])
         z = plain.rsample((2,))[:, 0]
         torch.testing.assert_close(family(raw).log_prob(z), plain.log_prob(z), rtol=1e-4, atol=1e-4)
@@ -230,13 +231,39 @@ def gap(family: Family) -> float:
 
 
 def test_a_flow_closes_the_gap_that_a_diagonal_posterior_leaves():
-    """Precision P = I + W' W / s^2: the best diagonal normal is (sum log P_ii - log det P) / 2 short, an affine flow nothing."""
+    """Precision P = I + W' W / s^2: the best diagonal normal is (sum log P_ii - log det P) / 2 short, an affine flow nothing.
+
+    A map of the hyperbolic tangent is straight only near its middle: a normal that is pressed flat takes several.
+    """
     weight = torch.tensor([[1.0, 0.9], [0.9, 1.0]])
     precision = torch.eye(2) + weight.T @ weight / 0.09
     wanted = float(precision.diagonal().log().sum() - precision.logdet()) / 2
     assert wanted > 1 and wanted - 0.05 < gap(posteriors.Normal(2)) < wanted + 0.15
-    for flow in ("iaf", "spline"):
-        assert -0.05 < gap(posteriors.Flow(2, flow, 2, (8,), 2)) < 0.1 * wanted
+    for flow, steps in (("iaf", 2), ("spline", 2), ("sylvester", 4)):
+        assert -0.05 < gap(posteriors.flow_posterior(2, flow, steps, (8,), 2)) < 0.1 * wanted
+
+
+def test_maps_of_given_numbers_have_the_gradients_of_both_directions():
+    """Of values and of the numbers, against differences; the way back is a search, with the gradient of the implicit function."""
+    torch.manual_seed(0)
+    maps = SylvesterMaps(3, 2)
+    value = torch.randn(2, 2, 3).double().requires_grad_()
+    numbers = torch.randn(1, 2, len(maps.outer())).double().requires_grad_()
+    for backwards in (False, True):
+        assert torch.autograd.gradcheck(partial(maps, backwards=backwards), (value, numbers))
+    there, back = maps(value, numbers), maps(maps(value, numbers)[0].detach(), numbers, backwards=True)
+    torch.testing.assert_close(back, (value, -there[1]))
+    assert torch.equal(maps(value, numbers * ~maps.outer())[0], value), "without an R nothing moves"
+
+
+def test_maps_that_press_hard_are_undone():
+    maps = SylvesterMaps(2, 1)
+    numbers = torch.tensor([30.0, 0.0, 0.0, 30.0, -30.0, 30.0, 0.0, 0.0])
+    for value in (torch.zeros(1, 1, 2), torch.randn(50, 1, 2), torch.full((1, 1, 2), 40.0)):
+        image, log_det = maps(value, numbers)
+        back, undone = maps(image, numbers, backwards=True)
+        assert bool(torch.isfinite(log_det).all() and torch.isfinite(undone).all())
+        torch.testing.assert_close(maps(back, numbers)[0], image, rtol=1e-5, atol=1e-5)
 
 
 class Linear(nn.Module):
@@ -381,8 +408,9 @@ def test_a_run_that_stops_in_the_second_stage_goes_on_with_the_prior_it_had_begu
 
 @pytest.mark.parametrize(
     ("recipe", "arguments"),
-    [("flow_vae", {"flow": "iaf"}), ("flow_vae", {"flow": "spline"}), ("flow_prior_vae", {"flow": "coupling"}),
-     ("flow_prior_vae", {"flow": "autoregressive"}), ("latent_diffusion", {"width": 8, "steps": 8})],
+    [("flow_vae", {"flow": "iaf"}), ("flow_vae", {"flow": "spline"}), ("flow_vae", {"flow": "sylvester"}),
+     ("flow_prior_vae", {"flow": "coupling"}), ("flow_prior_vae", {"flow": "autoregressive"}),
+     ("latent_diffusion", {"width": 8, "steps": 8})],
 )
 @pytest.mark.parametrize(("latent", "condition"), [(1, False), (3, True)])
 def test_the_bound_rises_with_particles(recipe, arguments, latent, condition):
@@ -481,6 +509,8 @@ def test_without_the_library_one_line_says_what_to_install(monkeypatch):
     [
         (lambda: posteriors.Flow(0), "latent must be a whole number of 1 or more"),
         (lambda: posteriors.Flow(2, "planar"), "flow must be 'iaf' or 'spline', not 'planar'"),
+        (lambda: posteriors.flow_posterior(2, "planar", 1, (8,), 2), "flow must be 'iaf', 'spline' or 'sylvester', not 'planar'"),
+        (lambda: posteriors.Sylvester(2, steps=0), "steps must be a whole number of 1 or more"),
         (lambda: priors.Flow(2, hidden=(8, 0)), "hidden must be a whole number of 1 or more"),
         (lambda: priors.LatentDiffusion(2, steps=0), "steps must be a whole number of 1 or more"),
     ],

@@ -2,7 +2,7 @@ r"""Systems with flows: in the posterior, in the prior, or in a latent space tha
 
 | recipe | minimises | paper |
 | --- | --- | --- |
-| `flow_vae` | -ELBO, q(z|x) = the law of m + s T(e; h), T affine and autoregressive, or by splines | Kingma et al. 2016, arXiv:1606.04934 |
+| `flow_vae` | -ELBO, q(z|x) = the law of m + s T(e; h), T autoregressive, splines or the row's own | Kingma et al. 2016, arXiv:1606.04934 |
 | `flow_prior_vae` | -ELBO with p(z) = N(0, I); then the law of T(e), T a spline flow that learns | Durkan et al. 2019, arXiv:1906.04032 |
 | `latent_diffusion` | -ELBO; then the squared error of a velocity field in the latent space | Lipman et al. 2023, arXiv:2210.02747 |
 """
@@ -32,7 +32,7 @@ def flow_vae(
     context: Count = 64, beta: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0, likelihood: Any = "auto",
     reader: nn.Module | None = None, writer: nn.Module | None = None, **network: Any,
 ) -> System:
-    """The VAE with a flow for a posterior: -log p(x|z) + beta [log q(z|x) - log p(z)]; needs the `flows` extra.
+    """The VAE with a flow for a posterior: -log p(x|z) + beta [log q(z|x) - log p(z)]; all but `sylvester` need the `flows` extra.
 
     It takes no `mean_spread`: the maps move a posterior's mean by what they are told of the row, so that numbers which the encoder gives
     have no mean to normalise.
@@ -40,9 +40,9 @@ def flow_vae(
     Arguments:
         modality: fitted to the data.
         latent: dimensions of z.
-        flow: `iaf`, affine maps of each number by those before it, or `spline`, couplings.
+        flow: `iaf`, affine maps of each number by those before it, `spline`, couplings, or `sylvester`, maps that are each row's own.
         steps: maps one after another.
-        flow_hidden: widths of each map's network.
+        flow_hidden: widths of each map's network; of `sylvester`, of the network that gives a row's maps.
         context: numbers that the maps are told of a row.
         beta: weight of the rate, a number or a schedule.
         free_bits: nats of the whole latent below which the rate costs nothing more: a flow's does not fall apart into coordinates.
@@ -51,9 +51,10 @@ def flow_vae(
         writer: a person's own decoder.
         network: sizes of the networks.
 
-    Source: Kingma et al. 2016, arXiv:1606.04934; splines: Durkan et al. 2019, arXiv:1906.04032.
+    Source: Kingma et al. 2016, arXiv:1606.04934; splines: Durkan et al. 2019, arXiv:1906.04032; `sylvester`: van den Berg et al. 2018,
+        arXiv:1803.05649.
     """
-    family = posteriors.Flow(latent, flow, steps, flow_hidden, context)
+    family = posteriors.flow_posterior(latent, flow, steps, flow_hidden, context)
     posterior = Neural(modality.reader(own=reader, **network), family)
     model = VAE(posterior, priors.Standard(latent), modality.writer(latent, likelihood=likelihood, own=writer, **network))
     return System(model, [Stage(Objective(Reconstruction(), KL(beta, free_bits)))], modality)

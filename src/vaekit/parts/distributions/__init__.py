@@ -18,12 +18,14 @@ from vaekit.parts.distributions.normal_mixture import NormalMixture
 from vaekit.parts.distributions.open_beta import OpenBeta
 from vaekit.parts.distributions.point import Point
 from vaekit.parts.distributions.quantised import Quantised
+from vaekit.parts.distributions.sylvester import SylvesterMaps
 from vaekit.parts.distributions.von_mises_fisher import UniformSphere, VonMisesFisher
 from vaekit.parts.distributions.wrapped_normal import WrappedNormal
 from vaekit.parts.distributions.zero_inflated import ZeroInflated
 
 __all__ = [
     "Backwards", "Categories", "CodeSequence", "Codebook", "ContinuousBernoulli", "DiscretisedLogistic", "Drawn", "Integrated",
-    "NormalFlow", "NormalMixture", "OneHot", "OpenBeta", "Point", "Quantised", "RelaxedOneHot", "Steps", "StraightOneHot", "UniformCodes",
-    "UniformSphere", "VonMisesFisher", "WrappedNormal", "ZeroInflated", "affine_flow", "coupling_spline_flow", "soft_clamp", "spline_flow",
+    "NormalFlow", "NormalMixture", "OneHot", "OpenBeta", "Point", "Quantised", "RelaxedOneHot", "Steps", "StraightOneHot", "SylvesterMaps",
+    "UniformCodes", "UniformSphere", "VonMisesFisher", "WrappedNormal", "ZeroInflated", "affine_flow", "coupling_spline_flow", "soft_clamp",
+    "spline_flow",
 ]

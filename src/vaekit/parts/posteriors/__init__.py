@@ -2,7 +2,7 @@
 
 from vaekit.parts.posteriors.classes import Classes
 from vaekit.parts.posteriors.drawn import DrawnNormal
-from vaekit.parts.posteriors.flow import Flow
+from vaekit.parts.posteriors.flow import Flow, flow_posterior
 from vaekit.parts.posteriors.hyperbolic import Hyperbolic
 from vaekit.parts.posteriors.normal import Normal
 from vaekit.parts.posteriors.normalised import NormalisedMean, normal_posterior, read_as_data
@@ -11,10 +11,11 @@ from vaekit.parts.posteriors.quantised import Grid, MovingVectors, Quantised, Ve
 from vaekit.parts.posteriors.relaxed import Relaxed
 from vaekit.parts.posteriors.residual import Displaced, DisplacedInUnits, Residual, displaced_posterior, distances, residual_posterior
 from vaekit.parts.posteriors.sphere import Sphere
+from vaekit.parts.posteriors.sylvester import Sylvester
 from vaekit.parts.posteriors.weighed import Weighed, weighed_means
 
 __all__ = [
     "Classes", "Displaced", "DisplacedInUnits", "DrawnNormal", "Flow", "Grid", "Hyperbolic", "MovingVectors", "Normal", "NormalisedMean",
-    "Point", "Quantised", "Relaxed", "Residual", "Sphere", "Vectors", "Weighed", "displaced_posterior", "distances", "normal_posterior",
-    "read_as_data", "residual_posterior", "vectors", "weighed_means",
+    "Point", "Quantised", "Relaxed", "Residual", "Sphere", "Sylvester", "Vectors", "Weighed", "displaced_posterior", "distances",
+    "flow_posterior", "normal_posterior", "read_as_data", "residual_posterior", "vectors", "weighed_means",
 ]

@@ -19,12 +19,13 @@ from torch.distributions import Distribution
 from vaekit.core.conditional import Family
 from vaekit.core.declared import Count, conform
 from vaekit.parts.distributions import NormalFlow, affine_flow, coupling_spline_flow, soft_clamp
+from vaekit.parts.posteriors.sylvester import Sylvester
 
-__all__ = ["Bend", "Flow"]
+__all__ = ["Bend", "Flow", "flow_posterior"]
 
 _BOUND = 6.0
 
-Bend = Literal["iaf", "spline"]
+Bend = Literal["iaf", "spline", "sylvester"]
 
 
 class Flow(Family):
@@ -42,12 +43,12 @@ class Flow(Family):
     """
 
     def __init__(
-        self, latent: Count, flow: Bend = "iaf", steps: Count = 4, hidden: Sequence[Count] = (128,), context: Count = 64
+        self, latent: Count, flow: Literal["iaf", "spline"] = "iaf", steps: Count = 4, hidden: Sequence[Count] = (128,), context: Count = 64
     ):
         super().__init__()
         for name, value in (("latent", latent), ("steps", steps), ("context", context)):
             conform(name, value, Count)
-        conform("flow", flow, Bend)
+        conform("flow", flow, Literal["iaf", "spline"])
         conform("hidden", tuple(hidden), tuple[Count, ...])
         self.latent, self.context = latent, context
         self.size = 2 * latent + context
@@ -57,3 +58,20 @@ class Flow(Family):
         """The posterior, batch shape `(S, B)`, event `(latent,)`."""
         location, log_scale, context = raw.split((self.latent, self.latent, self.context), dim=-1)
         return NormalFlow(self.transform, location, soft_clamp(log_scale, -_BOUND, _BOUND).exp(), context)
+
+
+def flow_posterior(latent: Count, flow: Bend, steps: Count, hidden: Sequence[Count], context: Count) -> Family:
+    """The family of posteriors that is bent in a way.
+
+    Arguments:
+        latent: its dimensions.
+        flow: `iaf`, affine maps of each number by those before it, `spline`, couplings, or `sylvester`, maps that are each row's own.
+        steps: how many maps.
+        hidden: widths of each map's network; of `sylvester`, of the network that gives a row's maps.
+        context: numbers that are told of a row.
+
+    Raises:
+        InputError: where an argument is out of range, or the `flows` extra is needed and not installed.
+    """
+    conform("flow", flow, Bend)
+    return Sylvester(latent, steps, hidden, context) if flow == "sylvester" else Flow(latent, flow, steps, hidden, context)
