@@ -342,3 +342,38 @@ def test_an_epoch_with_labels_is_a_pass_over_all_rows():
     system, feed = made(records, "m2", latent=2)
     history = fit(system, feed, settings(epochs=3, validations=3))
     assert history.validations[-1].epoch == 3
+
+
+def moved(before: dict[str, Tensor], model: nn.Module) -> set[str]:
+    return {n for n, v in model.state_dict().items() if not torch.equal(v, before[n])}
+
+
+def test_what_a_person_froze_stays_to_the_bit_and_the_rest_learns():
+    # Its statistics would follow the rows that pass.
+    given = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.SiLU()).requires_grad_(False)
+    system, feed = made(rows(), "latent_diffusion", reader=given, width=8)
+    before = {n: v.clone() for n, v in system.model.state_dict().items()}
+    fit(system, feed, Settings(**{**SETTINGS, "epochs": 2, "validations": 2}))
+    found = moved(before, system.model)
+    assert not [n for n in found if n.startswith("posterior.network.")]
+    assert {n.split(".")[0] for n in found} == {"posterior", "likelihood", "prior"}
+    open_ = {n.split(".")[1] for n, p in system.model.named_parameters() if n.startswith("posterior.") and p.requires_grad}
+    assert "head" in open_ and "network" not in open_ and not system.model.training
+    given.requires_grad_(True)
+    fit(system, feed, Settings(**{**SETTINGS, "epochs": 1, "validations": 1}))
+    assert [n for n in moved(before, system.model) if n.startswith("posterior.network.")]
+
+
+def test_what_a_stage_froze_is_free_after_a_run_that_broke_off():
+    system, feed = made(rows(), "latent_diffusion", width=8)
+    stages = [system.stages[0], replace(system.stages[1], objective=Objective(Breaks(since=0.0), *system.stages[1].objective.terms))]
+    with pytest.raises(WorkFailed):
+        fit(system.replace(stages=stages), feed, Settings(**{**SETTINGS, "epochs": 2, "validations": 2}))
+    assert all(p.requires_grad for p in system.model.parameters()) and not system.model.training
+
+
+def test_a_model_that_is_frozen_whole_has_nothing_to_train():
+    system, feed = made(rows())
+    system.model.requires_grad_(False)
+    with pytest.raises(InputError, match="nothing of the model is left to train"):
+        fit(system, feed, Settings(**SETTINGS))

@@ -34,7 +34,7 @@ def iwae(
         particles: k.
         doubly_reparameterised: the DReG gradient for the encoder (Tucker et al. 2018, arXiv:1810.04152).
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder.
+        reader: a person's own encoder; what of it takes no gradient stays as it is.
         writer: a person's own decoder.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
@@ -60,7 +60,7 @@ def miwae(
         groups: m.
         doubly_reparameterised: the DReG gradient for the encoder (Tucker et al. 2018, arXiv:1810.04152).
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder.
+        reader: a person's own encoder; what of it takes no gradient stays as it is.
         writer: a person's own decoder.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
@@ -84,7 +84,7 @@ def ciwae(
         particles: k.
         share: of the bound of one particle, whose gradient for the encoder keeps its signal.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder.
+        reader: a person's own encoder; what of it takes no gradient stays as it is.
         writer: a person's own decoder.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.

@@ -55,7 +55,7 @@ def vq_vae(
         prior_layers: blocks of the prior's transformer.
         share: share of the training that learns the prior, in (0, 1).
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder.
+        reader: a person's own encoder; what of it takes no gradient stays as it is.
         writer: a person's own decoder.
         network: sizes of the networks.
 
@@ -82,7 +82,7 @@ def fsq_vae(
         prior_layers: blocks of the prior's transformer.
         share: share of the training that learns the prior, in (0, 1).
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder.
+        reader: a person's own encoder; what of it takes no gradient stays as it is.
         writer: a person's own decoder.
         network: sizes of the networks.
 
@@ -111,7 +111,7 @@ def gumbel_vae(
         prior_layers: blocks of the prior's transformer.
         share: share of the training that learns the prior, in (0, 1).
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder.
+        reader: a person's own encoder; what of it takes no gradient stays as it is.
         writer: a person's own decoder.
         network: sizes of the networks.
 

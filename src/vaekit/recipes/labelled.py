@@ -58,7 +58,7 @@ def m1(
         free_bits: nats a coordinate of z below which the rate costs nothing more.
         vae_share: share of the training that the VAE gets, in (0, 1); the classifier gets the rest.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder.
+        reader: a person's own encoder; what of it takes no gradient stays as it is.
         writer: a person's own decoder.
         mean_spread: deviation over a batch to which the means of q(z|x) are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.

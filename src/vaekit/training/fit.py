@@ -5,7 +5,8 @@ import logging
 import signal
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from vaekit.core.system import System
 from vaekit.training.archive import load_tensors, save_tensors
 from vaekit.training.budget import Budget
 from vaekit.training.hardware import compiles, device_of, precision_of
+from vaekit.training.held import Held
 from vaekit.training.interrupt import Interrupt
 from vaekit.training.measure import Feed
 from vaekit.training.progress import History, Hook
@@ -40,7 +42,7 @@ def fit(
     """Train a system in place.
 
     Arguments:
-        system: its model gets the best weights of each stage.
+        system: its model gets the best weights of each stage; what takes no gradient beforehand stays as it is.
         feed: rows to learn from and rows to measure on.
         settings: how.
         folder: where checkpoints are written; None = nowhere.
@@ -68,7 +70,7 @@ def fit(
             raise stopped
         weights, history = load_tensors(answer)
     system.model.load_state_dict(weights)
-    _finished(system)
+    system.model.eval()
     return History.from_json(history)
 
 
@@ -95,9 +97,16 @@ def _in_each_process(fabric: Fabric, answer: Path, work: tuple[Any, ...]) -> Bas
     return None
 
 
-def _finished(system: System) -> None:
-    system.model.eval()
-    system.model.requires_grad_(True)
+@contextmanager
+def _resting(system: System) -> Iterator[Held]:
+    """A model that is in eval mode afterwards, however training ends, with nothing frozen but what was frozen before."""
+    held = Held(system.model)
+    try:
+        yield held
+    finally:
+        system.model.eval()
+        system.model.requires_grad_(True)
+        held.freeze()
 
 
 def _train(
@@ -114,7 +123,7 @@ def _train(
     precision = str(fabric._precision.precision)
     history.machine = {"device": fabric.device.type, "devices": fabric.world_size, "precision": precision, "compiled": compiled}
     shares = sum(stage.share for stage in system.stages)
-    with Interrupt() as interrupt, random_state_kept(fabric.device):
+    with Interrupt() as interrupt, random_state_kept(fabric.device), _resting(system) as held:
         torch.manual_seed(settings.seed + 7919 * fabric.global_rank)
         for index, stage in enumerate(system.stages):
             if saved is not None and index < saved[1]["stage"]:
@@ -126,12 +135,11 @@ def _train(
                 None if steps is None else max(round(share * steps), 1),
                 None if settings.minutes is None else 60 * settings.minutes * share,
             )
-            run = StageRun(fabric, system, index, own, settings, budget, compiled, history, watching, file, interrupt)
+            run = StageRun(fabric, system, index, own, settings, budget, compiled, history, watching, file, interrupt, held)
             if saved is not None:
                 _continue(run, budget, saved)
                 saved = None
             run.go()
-    _finished(system)
     return history
 
 

@@ -21,6 +21,7 @@ from vaekit.training.archive import save_tensors
 from vaekit.training.averaging import Average
 from vaekit.training.budget import Budget
 from vaekit.training.hardware import suited_threads
+from vaekit.training.held import Held
 from vaekit.training.interrupt import Interrupt
 from vaekit.training.lagging import Lagging
 from vaekit.training.measure import Feed, measure
@@ -53,17 +54,18 @@ class StageRun:
         hooks: who watches.
         file: where checkpoints are written; None = nowhere.
         interrupt: says when a person asked to stop.
+        held: what no stage trains.
     """
 
     def __init__(
         self, fabric: "Fabric", system: System, index: int, feed: Feed, settings: Settings, budget: Budget, compiled: bool,
-        history: History, hooks: Sequence[Hook], file: Path | None, interrupt: Interrupt,
+        history: History, hooks: Sequence[Hook], file: Path | None, interrupt: Interrupt, held: Held,
     ):
         self.fabric, self.feed, self.settings, self.budget = fabric, feed, settings, budget
-        self.history, self.hooks, self.file, self.interrupt = history, hooks, file, interrupt
+        self.history, self.hooks, self.file, self.interrupt, self.held = history, hooks, file, interrupt, held
         self.index, self.stages = index, len(system.stages)
         self.stage: Stage = system.stages[index]
-        self.parameters = self.stage.prepare(system.model)
+        self.parameters = held.prepare(self.stage, system.model)
         self.step = Step(system.model, self.stage.objective).to(fabric.device)
         self.optimisation = Optimisation(self.step, settings)
         self.lagging = Lagging(self.step, settings.encoder_steps, partial(self._all_reduced, operation="mean"))
@@ -219,7 +221,7 @@ class StageRun:
             held_out, self.active, self.units = self._everywhere(measure(self.step, self.feed.validation))
             self._compare(held_out)
             ended = self.lagging.measured(self.feed.validation)
-        self.stage.prepare(self.step.model)
+        self.held.prepare(self.stage, self.step.model)
         self.step.objective.train()
         self.average.swap()
         train = {n: float(v) / self.summed for n, v in self.sums.items()}
