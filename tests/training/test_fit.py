@@ -10,6 +10,7 @@ import torch
 from small import SETTINGS, made, rows, run
 from torch import Tensor, nn
 
+from vaekit.core.batch import Batch
 from vaekit.core.choose import centre, from_posterior
 from vaekit.core.errors import InputError, WorkFailed
 from vaekit.core.objective import Objective, Step, Term
@@ -22,6 +23,7 @@ from vaekit.training.averaging import Average
 from vaekit.training.budget import Budget
 from vaekit.training.fit import CHECKPOINT
 from vaekit.training.hardware import device_of
+from vaekit.training.held import Held
 from vaekit.training.measure import measure
 from vaekit.training.optimisation import Optimisation
 
@@ -372,8 +374,44 @@ def test_what_a_stage_froze_is_free_after_a_run_that_broke_off():
     assert all(p.requires_grad for p in system.model.parameters()) and not system.model.training
 
 
-def test_a_model_that_is_frozen_whole_has_nothing_to_train():
+def test_parts_of_the_house_go_on_beside_what_is_frozen():
+    """Rows are still corrupted before a frozen encoder, and the scale behind a frozen decoder is still the data's."""
+    records = rows(noise=0.05)
+    system, feed = made(records, "denoising_vae", reader=nn.Sequential(nn.Linear(6, 16), nn.Dropout(0.5)).requires_grad_(False))
+    Held(system.model).prepare(system.stages[0], system.model)
+    network = system.model.posterior.network
+    seen = network.embed(torch.ones(1, 50, 6), None)
+    assert bool((seen == 0).any()) and not any(layer.training for layer in network.modules() if isinstance(layer, nn.Dropout))
+
+    x = next(iter(feed.validation.epoch(0, 0, 0, 1))).x
+    directions = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+    writer = nn.Linear(2, 6).requires_grad_(False)
+    writer.weight.copy_((directions.S[:2, None] * directions.Vh[:2]).T / len(x) ** 0.5)
+    writer.bias.copy_(x.mean(0))
+    system, feed = made(records, writer=writer)
+    fit(system, feed, Settings(**{**SETTINGS, "epochs": 20, "validations": 2}))
+    assert float(system.model(Batch(x), centre()).likelihood.stddev.mean()) < 0.5
+
+
+def test_what_has_nothing_to_train_is_told_before_anything_is_trained():
+    system, feed = made(rows(), "latent_diffusion", width=8)
+    system.model.prior.requires_grad_(False)
+    told = Told()
+    with pytest.raises(InputError, match="stage 2 of 2 has nothing to train: all of prior was frozen"):
+        fit(system, feed, Settings(**SETTINGS), hooks=[told])
+    assert not told.validations and system.model.posterior.head.weight.requires_grad
     system, feed = made(rows())
     system.model.requires_grad_(False)
-    with pytest.raises(InputError, match="nothing of the model is left to train"):
+    with pytest.raises(InputError, match="stage 1 of 1 has nothing to train: all of the model was frozen"):
         fit(system, feed, Settings(**SETTINGS))
+
+
+@pytest.mark.parametrize("average", [0, 0.9])
+def test_a_run_is_resumed_with_what_was_frozen_when_it_stopped(tmp_path, average):
+    settings = Settings(**{**SETTINGS, "epochs": 4, "validations": 4, "average": average})
+    reader = nn.Sequential(nn.Linear(6, 6), nn.SiLU(), nn.Linear(6, 6))
+    system, feed = made(rows(), reader=reader)
+    fit(system, feed, settings, tmp_path)
+    reader.requires_grad_(False)
+    with pytest.raises(InputError, match="other parameters were frozen when it was written"):
+        fit(system, feed, Settings(**{**settings.model_dump(), "epochs": 5}), tmp_path, resume=True)

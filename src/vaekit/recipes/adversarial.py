@@ -44,8 +44,8 @@ def vae_gan(
         penalty: of the critic's slope at real rows, for each number of a row; more is steadier and slower.
         critic: widths of the critic's layers, or channels of its convolution's levels, finest first; empty = those of the encoder.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
@@ -77,8 +77,8 @@ def aae(
         penalty: of the critic's slope at draws of the prior, for each dimension; more is steadier and slower.
         critic: widths of the critic's layers.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 

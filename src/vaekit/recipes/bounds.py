@@ -34,8 +34,8 @@ def iwae(
         particles: k.
         doubly_reparameterised: the DReG gradient for the encoder (Tucker et al. 2018, arXiv:1810.04152).
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
@@ -60,8 +60,8 @@ def miwae(
         groups: m.
         doubly_reparameterised: the DReG gradient for the encoder (Tucker et al. 2018, arXiv:1810.04152).
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
@@ -84,8 +84,8 @@ def ciwae(
         particles: k.
         share: of the bound of one particle, whose gradient for the encoder keeps its signal.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 

@@ -41,8 +41,8 @@ def vae(
         likelihood: `auto` = the one that the data was prepared for.
         beta: weight of the rate, a number or a schedule; a warm-up is `{"recipe": "linear", "arguments": {"until": 0.1}}`.
         free_bits: nats a coordinate below which the rate costs nothing more.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
@@ -66,8 +66,8 @@ def denoising_vae(
         likelihood: `auto` = the one that the data was prepared for.
         beta: weight of the rate, a number or a schedule.
         free_bits: nats a coordinate below which the rate costs nothing more.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
@@ -88,8 +88,8 @@ def autoencoder(
         modality: fitted to the data.
         latent: dimensions of z.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         network: sizes of the networks.
 
     Source: Hinton, Salakhutdinov 2006, Reducing the dimensionality of data with neural networks.

@@ -39,8 +39,8 @@ def cvae(
         free_bits: nats a coordinate below which the rate costs nothing more.
         prior: widths of the network from the condition to p(z|c).
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the means' distances from the prior's, in its deviations, are normalised, against a
             collapse; 0 = they are not, and the posterior does not look at its prior.
         network: sizes of the networks.

@@ -55,8 +55,8 @@ def vq_vae(
         prior_layers: blocks of the prior's transformer.
         share: share of the training that learns the prior, in (0, 1).
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         network: sizes of the networks.
 
     Source: van den Oord, Vinyals, Kavukcuoglu 2017, arXiv:1711.00937.
@@ -82,8 +82,8 @@ def fsq_vae(
         prior_layers: blocks of the prior's transformer.
         share: share of the training that learns the prior, in (0, 1).
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         network: sizes of the networks.
 
     Source: Mentzer, Minnen, Agustsson, Tschannen 2023, arXiv:2309.15505.
@@ -111,8 +111,8 @@ def gumbel_vae(
         prior_layers: blocks of the prior's transformer.
         share: share of the training that learns the prior, in (0, 1).
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         network: sizes of the networks.
 
     Source: Jang, Gu, Poole 2017, arXiv:1611.01144; Maddison, Mnih, Teh 2017, arXiv:1611.00712.

@@ -73,8 +73,8 @@ def annealed_vae(
         gamma: weight of what the rate has above it.
         until: the progress at which C is reached.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
@@ -170,8 +170,8 @@ def info_vae(
         kernel: `imq` or `rbf`.
         free_bits: nats a coordinate below which the rate costs nothing more.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 

@@ -47,8 +47,8 @@ def flow_vae(
         beta: weight of the rate, a number or a schedule.
         free_bits: nats of the whole latent below which the rate costs nothing more: a flow's does not fall apart into coordinates.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         network: sizes of the networks.
 
     Source: Kingma et al. 2016, arXiv:1606.04934; splines: Durkan et al. 2019, arXiv:1906.04032; `sylvester`: van den Berg et al. 2018,
@@ -80,8 +80,8 @@ def flow_prior_vae(
         free_bits: nats a coordinate below which the rate costs nothing more; once the prior learns, of all coordinates together, since the
             rate under a flow does not fall apart into them.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not. Until the
             prior learns, the rate has the floor that it has in `vae`; then it has none, since the prior can widen with its posteriors.
         network: sizes of the networks.
@@ -112,8 +112,8 @@ def latent_diffusion(
         beta: weight of the rate in the first stage, a number or a schedule.
         free_bits: nats a coordinate below which that rate costs nothing more.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 

@@ -28,8 +28,8 @@ def gaussian_vae(
         modality: fitted to the data.
         latent: dimensions of z.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the posterior's means are normalised; 0 = they are not.
         around: what the encoder's network is wrapped in.
         network: sizes of the networks.

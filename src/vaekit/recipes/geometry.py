@@ -38,8 +38,8 @@ def sphere_vae(
         beta: weight of the rate, a number or a schedule.
         free_bits: nats of the whole latent below which the rate costs nothing more: a direction does not fall apart into coordinates.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         network: sizes of the networks.
 
     Source: Davidson, Falorsi, De Cao, Kipf, Tomczak 2018, arXiv:1804.00891.
@@ -68,7 +68,7 @@ def poincare_vae(
         beta: weight of the rate, a number or a schedule.
         free_bits: nats of the whole latent below which the rate costs nothing more: a wrapped normal does not fall apart into coordinates.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
+        reader: a person's own encoder; what is frozen of it stays so.
         writer: a person's own decoder, from the distances to the planes.
         network: sizes of the networks.
 

@@ -58,8 +58,8 @@ def m1(
         free_bits: nats a coordinate of z below which the rate costs nothing more.
         vae_share: share of the training that the VAE gets, in (0, 1); the classifier gets the rest.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder; what of it takes no gradient stays as it is.
-        writer: a person's own decoder.
+        reader: a person's own encoder; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the means of q(z|x) are normalised, against a collapse; 0 = they are not.
         network: sizes of the networks.
 
@@ -93,7 +93,7 @@ def m2(
         shift: pixels that q(y|x) sees an image moved by at most, down and across, anew each time while training: a class does not hang on
             the place.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder: q(y|x) and q(z|x, y) begin with a copy each.
+        reader: a person's own encoder: q(y|x) and q(z|x, y) begin with a copy each; what is frozen of it stays so.
         writer: a person's own decoder, from the classes and z side by side.
         mean_spread: deviation over a batch, each class of a row as it is believed, to which the means of q(z|x, y) are normalised, against
             a collapse; 0 = they are not.
@@ -139,8 +139,8 @@ def m1_m2(
         shift: pixels that q(y|x) sees an image moved by at most, down and across, anew each time while training: a class does not hang on
             the place.
         likelihood: `auto` = the one that the data was prepared for.
-        reader: a person's own encoder: q(f|x) and q(y|x) begin with a copy each.
-        writer: a person's own decoder.
+        reader: a person's own encoder: q(f|x) and q(y|x) begin with a copy each; what is frozen of it stays so.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the means of q(f|x) are normalised, and those of q(z|f, y), each class as it is
             believed, against a collapse; 0 = they are not.
         network: sizes of the networks.

@@ -37,7 +37,7 @@ def vamp_vae(
         beta: weight of the rate, a number or a schedule.
         free_bits: nats of the whole latent below which the rate costs nothing more: a mixture's does not fall apart into coordinates.
         likelihood: `auto` = the one that the data was prepared for.
-        writer: a person's own decoder.
+        writer: a person's own decoder; what is frozen of it stays so.
         mean_spread: deviation over a batch to which the posterior's means are normalised, against a collapse; 0 = they are not. A prior of
             posteriors widens with them, so that the rate has no floor here, as it has in `vae`.
         network: sizes of the networks.

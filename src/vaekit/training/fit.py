@@ -124,6 +124,7 @@ def _train(
     history.machine = {"device": fabric.device.type, "devices": fabric.world_size, "precision": precision, "compiled": compiled}
     shares = sum(stage.share for stage in system.stages)
     with Interrupt() as interrupt, random_state_kept(fabric.device), _resting(system) as held:
+        held.check(system.stages, system.model)
         torch.manual_seed(settings.seed + 7919 * fabric.global_rank)
         for index, stage in enumerate(system.stages):
             if saved is not None and index < saved[1]["stage"]:

@@ -308,11 +308,18 @@ class StageRun:
             "since_best": self.since_best, "best_value": self.best_value, "seconds": self.budget.elapsed(),
             "measured": self.budget.measured, "averaged": self.average.moved, "halvings": self.optimisation.halvings,
             "active": self.active, "units": self.units, "lagging": self.lagging.state, "history": self.history.to_json(),
+            "frozen": self.held.names,
         }
         return tensors, facts
 
     def load(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
-        """Go to the state of a snapshot."""
+        """Go to the state of a snapshot.
+
+        Raises:
+            ValueError: where other parameters were frozen by a person then: what is known of each goes by its place among the open ones.
+        """
+        if facts.get("frozen", []) != self.held.names:
+            raise ValueError("other parameters were frozen when it was written")
         self.step.load_state_dict({n.removeprefix("step."): v for n, v in tensors.items() if n.startswith("step.")})
         self.optimisation.load(tensors)
         self.average.load(tensors, facts["averaged"])

@@ -14,9 +14,9 @@ from torch import Tensor
 
 __all__ = ["SylvesterMaps"]
 
-# Diagonals stay within this of zero: at 1, a map could press a whole interval into a point.
+# Diagonals stay within this of zero: at 1, a slope could be zero, and no number would find the way back.
 _STEEPEST = 0.999
-# An interval of at most 2 halved so often is below float32's own grain about 1.
+# An interval of at most 2 halved so often is at the grain of float32, in which draws are judged.
 _HALVINGS = 24
 
 
@@ -33,7 +33,7 @@ class SylvesterMaps:
     steps: int
 
     def outer(self) -> Tensor:
-        """For each number of a row's maps, whether it is one of an R, `(steps (D^2 + 2 D),)`; where those are 0, z = e."""
+        """For each number of a row's maps, whether it is one of an R, `(steps (D^2 + 2 D),)`; where those are 0, nothing moves."""
         square = torch.ones(self.latent, self.latent).triu().bool().flatten()
         return torch.cat([square, torch.zeros(2 * self.latent).bool()]).repeat(self.steps)
 
