@@ -129,8 +129,8 @@ def test_flows_are_set_against_the_vae_under_one_budget(small_mnist, tmp_path):
     out = tmp_path / "flows.json"
     done = ran(
         "benchmarks/flows.py", "--minutes", "0.01", "--importance", "3", "--test-rows", "5", "--json", str(out),
-        *(word for pair in ("network=mlp", "hidden=16", "latent=2", "batch=50", "compile=false") for word in ("--set", pair)),
-        "--own", "flow_vae:steps=1", "--own", "flow_prior_vae:steps=1",
+        *(word for pair in ("hidden=16", "latent=2", "batch=50", "compile=false") for word in ("--set", pair)),
+        "--networks", "dense", "--own", "flow_vae:steps=1", "--own", "flow_prior_vae:steps=1",
         VAEKIT_DATA=str(small_mnist),
     )
     assert done.returncode == 0, done.stderr

@@ -5,6 +5,7 @@ import math
 import sys
 from dataclasses import replace
 from functools import partial
+from multiprocessing.reduction import ForkingPickler
 
 import pytest
 import torch
@@ -494,6 +495,21 @@ def test_a_spline_is_the_one_of_the_library():
     wanted = zuko.transforms.MonotonicRQSTransform(*numbers)
     for found, other in zip((*made.call_and_ladj(x), made.inv(x)), (*wanted.call_and_ladj(x), wanted.inv(x))):
         torch.testing.assert_close(found, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "arguments"),
+    [*(("flow_vae", {"flow": flow}) for flow in ("iaf", "spline", "sylvester")),
+     *(("flow_prior_vae", {"flow": flow}) for flow in ("coupling", "autoregressive")), ("latent_diffusion", {})],
+)
+def test_a_system_with_a_flow_can_be_sent_to_another_process(recipe, arguments):
+    system, feed = made("real", recipe, latent=3, **arguments)
+    sent = ForkingPickler.loads(bytes(ForkingPickler.dumps(system)))
+    bounds = []
+    for twin in (system, sent):
+        torch.manual_seed(0)
+        bounds.append(twin.model(held_out(feed), from_posterior()).log_weight())
+    assert torch.equal(*bounds)
 
 
 def test_without_the_library_one_line_says_what_to_install(monkeypatch):

@@ -63,6 +63,11 @@ def _spline() -> type:
     return Spline
 
 
+def _splined(widths: Tensor, heights: Tensor, slopes: Tensor) -> Any:
+    """A spline of its numbers; a function of this file, unlike a class made within one, can be sent to another process."""
+    return _spline()(widths, heights, slopes)
+
+
 def _knots(sizes: Tensor) -> Tensor:
     """Ends of the bins, `(..., K + 1)`, from the first to the last of the interval."""
     shares = nn.functional.softmax(_limited(sizes, 2.0), dim=-1)
@@ -252,7 +257,7 @@ def spline_flow(latent: int, context: int = 0, steps: int = 2, hidden: Sequence[
         InputError: where the `flows` extra is not installed.
     """
     shapes = [(size,) for size in _SPLINE]
-    return Steps([_Autoregressive(order, context, hidden, _spline(), shapes) for order in _turned(latent, steps)])
+    return Steps([_Autoregressive(order, context, hidden, _splined, shapes) for order in _turned(latent, steps)])
 
 
 def coupling_spline_flow(latent: int, context: int = 0, steps: int = 4, hidden: Sequence[int] = (128,)) -> Steps:
@@ -269,4 +274,4 @@ def coupling_spline_flow(latent: int, context: int = 0, steps: int = 4, hidden: 
     """
     if latent == 1:
         return spline_flow(latent, context, steps, hidden)
-    return Steps([_Coupling(order, context, hidden, _spline(), _SPLINE) for order in _shuffled(latent, steps)])
+    return Steps([_Coupling(order, context, hidden, _splined, _SPLINE) for order in _shuffled(latent, steps)])
