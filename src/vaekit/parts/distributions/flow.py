@@ -63,9 +63,21 @@ def _spline() -> type:
     return Spline
 
 
-def _splined(widths: Tensor, heights: Tensor, slopes: Tensor) -> Any:
-    """A spline of its numbers; a function of this file, unlike a class made within one, can be sent to another process."""
-    return _spline()(widths, heights, slopes)
+class _Splined:
+    """A spline of its numbers.
+
+    The class that it makes has no name by which another process could find it: sent there, this makes it anew.
+    """
+
+    def __init__(self) -> None:
+        self.kind = _spline()
+
+    def __call__(self, widths: Tensor, heights: Tensor, slopes: Tensor) -> Any:
+        """The transform."""
+        return self.kind(widths, heights, slopes)
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return _Splined, ()
 
 
 def _knots(sizes: Tensor) -> Tensor:
@@ -257,7 +269,7 @@ def spline_flow(latent: int, context: int = 0, steps: int = 2, hidden: Sequence[
         InputError: where the `flows` extra is not installed.
     """
     shapes = [(size,) for size in _SPLINE]
-    return Steps([_Autoregressive(order, context, hidden, _splined, shapes) for order in _turned(latent, steps)])
+    return Steps([_Autoregressive(order, context, hidden, _Splined(), shapes) for order in _turned(latent, steps)])
 
 
 def coupling_spline_flow(latent: int, context: int = 0, steps: int = 4, hidden: Sequence[int] = (128,)) -> Steps:
@@ -274,4 +286,4 @@ def coupling_spline_flow(latent: int, context: int = 0, steps: int = 4, hidden: 
     """
     if latent == 1:
         return spline_flow(latent, context, steps, hidden)
-    return Steps([_Coupling(order, context, hidden, _splined, _SPLINE) for order in _shuffled(latent, steps)])
+    return Steps([_Coupling(order, context, hidden, _Splined(), _SPLINE) for order in _shuffled(latent, steps)])
