@@ -117,7 +117,8 @@ class Vectors(Codebook, Follows):
         # |z|^2 is the same for all codes. A product in half precision would mistake neighbours.
         with torch.autocast(z.device.type, enabled=False):
             e = self.vectors.detach().float()
-            return (0.5 * e.square().sum(-1) - z.detach().float() @ e.T).argmin(-1)
+            distances = torch.addmm(0.5 * e.square().sum(-1), z.detach().float().flatten(0, -2), e.T, alpha=-1)
+            return distances.argmin(-1).reshape(z.shape[:-1])
 
     def values(self, codes: Tensor) -> Tensor:
         """The vectors."""
