@@ -53,7 +53,7 @@ class SylvesterMaps:
         square, diagonal, shift = context.unflatten(-1, (self.steps, -1)).split((size, self.latent, self.latent), dim=-1)
         square = square.unflatten(-1, (self.latent, self.latent))
         # One square holds both triangles: R on and above the diagonal, the rest of S below it, lying down.
-        r, s = (_STEEPEST * diagonal.tanh() for diagonal in (square.diagonal(dim1=-2, dim2=-1), diagonal))
+        r, s = _STEEPEST * square.diagonal(dim1=-2, dim2=-1).tanh(), _STEEPEST * diagonal.tanh()
         above, below = square.triu(1), square.tril(-1).mT
         each = zip(above.unbind(-3), r.unbind(-2), below.unbind(-3), s.unbind(-2), shift.unbind(-2))
         return [_Map(*numbers) for numbers in each]

@@ -2,7 +2,7 @@
 
 from vaekit.parts.posteriors.classes import Classes
 from vaekit.parts.posteriors.drawn import DrawnNormal
-from vaekit.parts.posteriors.flow import Flow, flow_posterior
+from vaekit.parts.posteriors.flow import Flow, Sylvester, flow_posterior
 from vaekit.parts.posteriors.hyperbolic import Hyperbolic
 from vaekit.parts.posteriors.normal import Normal
 from vaekit.parts.posteriors.normalised import NormalisedMean, normal_posterior, read_as_data
@@ -11,7 +11,6 @@ from vaekit.parts.posteriors.quantised import Grid, MovingVectors, Quantised, Ve
 from vaekit.parts.posteriors.relaxed import Relaxed
 from vaekit.parts.posteriors.residual import Displaced, DisplacedInUnits, Residual, displaced_posterior, distances, residual_posterior
 from vaekit.parts.posteriors.sphere import Sphere
-from vaekit.parts.posteriors.sylvester import Sylvester
 from vaekit.parts.posteriors.weighed import Weighed, weighed_means
 
 __all__ = [
