@@ -47,7 +47,7 @@ def test_a_bar_shows_every_number(monkeypatch):
     bar.note("halved the learning rate")
     bar.stop()
     shown = terminal.getvalue()
-    words = ("25%", "step 640", "lr 8.1e-04", "21,300 rows/s", "distortion 84.2 + rate 13.9 nats", "12/16 units", "best 97.64", "1:00 left")
+    words = ("25%", "step 640", "lr 8.1e-04", "21,300 rows/s", "distortion 84.2 + rate 13.9 nats", "12/16 units", "lowest 97.64", "1:00 left")
     for word in (*words, "halved the learning rate"):
         assert word in shown, word
     # The cursor is hidden while the bar moves, and comes back.
@@ -72,13 +72,13 @@ def test_lines_are_ten_seconds_apart_and_the_last_is_always_told(capsys, monkeyp
     lines.validation(Validation(**{**vars(VALIDATION), "progress": 1.0}))
     told = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in told] == ["30%", "100%"]
-    assert "epoch 5.5  distortion 84 + rate 13 nats  held-out 97.64 (best 97.64) nats  12/16 units  0:51 left" in told[0]
+    assert "epoch 5.5  distortion 84 + rate 13 nats  held-out 97.64 (lowest 97.64) nats  12/16 units  0:51 left" in told[0]
 
 
-def test_the_best_is_that_of_the_stage():
+def test_the_lowest_is_that_of_the_stage():
     bar = Bar()
     for stage, value, best in ((0, 4.0, 4.0), (0, 6.0, 4.0), (1, 15.0, 15.0), (1, 14.0, 14.0)):
-        assert bar.measured(replace(VALIDATION, stage=stage, held_out={"loss": value})) == value and bar.best == best
+        assert bar.measured(replace(VALIDATION, stage=stage, held_out={"loss": value})) == value and bar.lowest == best
 
 
 def test_fit_shows_a_bar_on_a_terminal_alone(monkeypatch):

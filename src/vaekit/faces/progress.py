@@ -1,6 +1,6 @@
 """What a person sees while work goes on: a bar that moves on a terminal, a quiet line now and then elsewhere.
 
-    ━━━━━━╸         48%  0:14 left  distortion 84.2 + rate 13.9 nats  best 97.6  12/16 units  21,300 rows/s  step 640  lr 8.1e-04
+    ━━━━━━╸         48%  0:14 left  distortion 84.2 + rate 13.9 nats  lowest 97.6  12/16 units  21,300 rows/s  step 640  lr 8.1e-04
 
 All of it goes to standard error: standard output is for results.
 """
@@ -31,18 +31,21 @@ def on_terminal() -> bool:
 
 
 class _Watcher:
-    """What both ways of showing a run keep: the lowest held-out loss of the stage so far."""
+    """What both ways of showing a run keep: the lowest held-out value of the stage so far.
+
+    It need not be that of the weights which are kept: a stage goes by what it minimises, and a person compares runs by the bound.
+    """
 
     def __init__(self) -> None:
-        self.best: float | None = None
+        self.lowest: float | None = None
         self._stage = 0
 
     def measured(self, validation: Validation) -> float:
         """The loss on held-out rows, nats: the negative bound where the model has one."""
         value = validation.held_out.get("elbo", validation.held_out["loss"])
         if validation.stage != self._stage:
-            self.best, self._stage = None, validation.stage
-        self.best = value if self.best is None else min(self.best, value)
+            self.lowest, self._stage = None, validation.stage
+        self.lowest = value if self.lowest is None else min(self.lowest, value)
         return value
 
 
@@ -61,7 +64,7 @@ class Bar(_Watcher):
         self._shown.update(self._task, completed=moment.progress, left=_left(moment), words=self._words(moment), refresh=True)
 
     def validation(self, validation: Validation) -> None:
-        """Remember the best; the bar of a finished stage stays as it is."""
+        """Remember the lowest; the bar of a finished stage stays as it is."""
         self.measured(validation)
         if validation.progress >= 1:
             self.stop()
@@ -94,9 +97,9 @@ class Bar(_Watcher):
 
     def _words(self, moment: Moment) -> str:
         stage = f"stage {moment.stage + 1}/{moment.stages}" if moment.stages > 1 else ""
-        best = "" if self.best is None else f"best {self.best:.4g}"
+        lowest = "" if self.lowest is None else f"lowest {self.lowest:.4g}"
         pace = f"{moment.rows_per_second:,.0f} rows/s", f"step {moment.step:,}", f"lr {moment.rate:.1e}"
-        words = "  ".join(filter(None, (stage, losses(moment.readings), best, _units(moment), *pace)))
+        words = "  ".join(filter(None, (stage, losses(moment.readings), lowest, _units(moment), *pace)))
         # On a narrow terminal the words give way at their end; the bar, the share and the time left stay.
         return words[: max(self._shown.console.width - _BAR - _SHARE, 0)]
 
@@ -120,7 +123,7 @@ class Lines(_Watcher):
         self._told_at = now
         words = (
             f"{validation.progress:4.0%}  epoch {validation.epoch:.1f}", losses(validation.train),
-            f"held-out {value:.4g} (best {self.best:.4g}) nats", _units(validation), _left(validation),
+            f"held-out {value:.4g} (lowest {self.lowest:.4g}) nats", _units(validation), _left(validation),
         )
         print("  ".join(filter(None, words)), file=sys.stderr, flush=True)
 

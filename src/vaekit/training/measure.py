@@ -1,4 +1,4 @@
-r"""The bound on held-out rows while training: the number that early stopping and the best weights go by; and how many units are active.
+r"""Readings on held-out rows while training, which early stopping and the weights that are kept go by; and how many units are active.
 
     a unit is active where its KL > 0.01 nats, or, where a KL does not fall apart into units, where Var_x E_q[z] > 0.01 in the prior's
     variances                                                                  (Burda et al. 2015, arXiv:1509.00519)
