@@ -308,21 +308,26 @@ def test_covariance_penalties_are_numpys():
         assert float(term(trace)) == pytest.approx(wanted, rel=1e-4)
 
 
+@pytest.mark.parametrize("particles", [1, 3])
 @pytest.mark.parametrize("kernel", ["imq", "rbf"])
-def test_the_discrepancy_is_the_mean_over_pairs_and_tells_a_shift(kernel):
-    trace, _ = gaussians(60)
+def test_the_discrepancy_is_the_mean_over_pairs_of_rows_and_tells_a_shift(kernel, particles):
+    trace, _ = gaussians(60 // particles)
     site = trace.sites["z"]
+    site = replace(site, z=site.posterior.rsample((particles,))[:, 0])
+    trace = replace(trace, sites={"z": site})
     term = MeanDiscrepancy(kernel).eval()
-    draws = from_noise(site.prior, RowNoise(trace.batch.x)("prior.z", site.z.shape).clamp(1e-7, 1 - 1e-7))[0].double().numpy()
-    z = site.z[0].double().numpy()
+    noise = RowNoise(trace.batch.x)("prior.z", site.z.shape).clamp(1e-7, 1 - 1e-7)
+    draws, z = (values.flatten(0, 1).double().numpy() for values in (from_noise(site.prior, noise), site.z))
 
     def similar(a, b):
         apart = np.square(a - b).sum()
         scales = 3 * np.array([0.2, 0.5, 1.0, 2.0, 4.0])
         return (np.exp(-apart / scales) if kernel == "rbf" else scales / (scales + apart)).mean()
 
-    within = sum(np.mean([similar(v[i], v[j]) for i in range(60) for j in range(60) if i != j]) for v in (z, draws))
-    wanted = within - 2 * np.mean([similar(a, b) for a in z for b in draws])
+    def mean(a, b):
+        return np.mean([similar(a[i], b[j]) for i in range(60) for j in range(60) if (i - j) % (60 // particles)])
+
+    wanted = mean(z, z) + mean(draws, draws) - 2 * mean(z, draws)
     assert float(term(trace)) == pytest.approx(wanted, abs=1e-5) and torch.equal(term(trace), term(trace))
     shifted = replace(trace, sites={"z": replace(site, z=site.z + 2)})
     assert float(term(shifted)) > 0.2 > float(term(trace)) > -0.05

@@ -8,9 +8,10 @@ r"""Chains that walk from a distribution one can draw from to the posterior, and
 
 (Neal 2001; Grosse, Ghahramani, Adams 2015, arXiv:1511.02543; Wu, Burda, Salakhutdinov, Grosse 2017, arXiv:1611.04273.) M_t is
 Hamiltonian: momentum is drawn, `leaps` leapfrog steps are made in coordinates where the latent has unit deviation or so, and the end
-is taken or left by Metropolis. How long a step is, by row and temperature, is found by chains of their own, with other draws: what is
-counted then follows rules that do not depend on it, so that both bounds are exact. Any q that can be drawn from and judged gives both
-bounds; how close they come is another matter. A flow draws in one pass and may judge in one a dimension: there the normal stands for it.
+is taken or left by Metropolis. How long a step may be, by row and temperature, is found by chains of their own, with other draws: what is
+counted then follows rules that do not depend on it, so that both bounds are exact. Each chain makes its leaps a little longer or shorter
+by chance, lest it go in circles (Neal 2011, arXiv:1206.1901). Any q that can be drawn from and judged gives both bounds; how close they
+come is another matter. A flow draws in one pass and may judge in one a dimension: there the normal stands for it.
 """
 
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ STARTS = {"posterior": "the posterior", "moments": "a normal with the posterior'
 """What chains may start from, in words."""
 
 _STEEPNESS, _FIRST, _WANTED, _GAIN, _LONGEST, _PILOTS = 4.0, 0.5, 0.75, 0.3, 1.5, 4
+# How far a leap's length goes to either side, as a share of it: below 2 deviations at the longest, where leaps blow up.
+_SWAY = 0.25
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,9 @@ def _spread(d: Distribution) -> Tensor:
 
 def _step(path: _Path, z: Tensor, power: float, size: Tensor, leaps: int, noise: Noise, name: str) -> tuple[Tensor, Tensor]:
     """One Hamiltonian step that leaves f_b as it is: where it ends, and the probability that it was taken, `(S, B)`."""
-    unit, length = path.unit(power), size.unsqueeze(-1)
+    # Leaps of one length go round a normal in equal angles: where they come to half a turn, a chain would visit two places for ever.
+    sway = 1 + _SWAY * (2 * noise(f"{name} sway", z.shape[:2]) - 1)
+    unit, length = path.unit(power), (sway * size).unsqueeze(-1)
     momentum = quantile_normal(noise(f"{name} momentum", z.shape))
     before, slope, _ = path.at(z, power)
     energy, moved = before - momentum.square().sum(-1) / 2, z

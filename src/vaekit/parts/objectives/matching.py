@@ -3,7 +3,8 @@ r"""How far the aggregate posterior is from the prior, by their draws alone: the
     MMD^2(q, p) = E k(z, z') - 2 E k(z, u) + E k(u, u'),   z, z' ~ q(z),  u, u' ~ p(z)          (Gretton et al. 2012)
     rbf  k(a, b) = exp(-|a - b|^2 / s d)          imq  k(a, b) = s d / (s d + |a - b|^2),   d dimensions, mean over scales s
 
-The estimate leaves each draw's pairing with itself out, so that it is unbiased and may be negative. Needs no density of the posterior.
+The estimate pairs draws of different rows alone, since those of one row are not two draws of q(z): so it is unbiased, for any number of
+particles and under a condition too, and may be negative. Needs no density of the posterior.
 (Zhao, Song, Ermon 2019, arXiv:1706.02262; the inverse multiquadratic's scales: Tolstikhin et al. 2018, arXiv:1711.01558)
 """
 
@@ -57,13 +58,18 @@ class MeanDiscrepancy(Term):
         # While measuring, draws belong to rows: two measurements differ by the weights alone.
         noise = torch.rand_like(site.z) if self.training else RowNoise(trace.batch.x)(f"prior.{name}", site.z.shape)  # type: ignore[arg-type]
         wanted = from_noise(site.prior, noise.clamp(1e-7, 1 - 1e-7)).expand_as(site.z)
-        found, wanted = (values.flatten(2).flatten(0, 1).float() for values in (site.z, wanted))
-        pairs = max(len(found) * (len(found) - 1), 1)
-        within = sum((self._similar(values, values).sum() - len(values)) / pairs for values in (found, wanted))
-        return within - 2 * self._similar(found, wanted).mean()
+        found, wanted = (values.flatten(2).float() for values in (site.z, wanted))
+        return self._similar(found, found) + self._similar(wanted, wanted) - 2 * self._similar(found, wanted)
 
     def _similar(self, a: Tensor, b: Tensor) -> Tensor:
-        """The kernel of every pair, `(rows of a, rows of b)`."""
+        """The kernel's mean over pairs of draws, `(S, B, d)` each, of different rows; 0 where there is one row."""
+        draws, rows = a.shape[:2]
+        kernel = self._kernel(a.flatten(0, 1), b.flatten(0, 1)).unflatten(1, (draws, rows)).unflatten(0, (draws, rows))
+        alike = kernel.diagonal(dim1=1, dim2=3)
+        return (kernel.sum() - alike.sum()) / max(draws**2 * rows * (rows - 1), 1)
+
+    def _kernel(self, a: Tensor, b: Tensor) -> Tensor:
+        """The kernel of every pair, `(draws of a, draws of b)`."""
         # In bf16, the difference of large squares would be lost.
         with torch.autocast(a.device.type, enabled=False):
             apart = (a.square().sum(-1)[:, None] + b.square().sum(-1) - 2 * a @ b.T).clamp(min=0)
