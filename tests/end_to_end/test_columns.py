@@ -44,6 +44,18 @@ def test_latents_are_named_by_their_site_and_classes_by_their_names(vae, table, 
     assert (tmp_path / "g.v2-labels.txt").read_text().split() == ["blue", "red"] and (tmp_path / "g-labels.txt").read_text() == "mine"
 
 
+def test_classes_are_written_under_the_name_and_as_the_numbers_that_the_data_have(vae, table, tmp_path):
+    frame = pd.read_csv(table).drop(columns="kind")
+    frame["class id"] = np.arange(60) % 3
+    frame.to_parquet(tmp_path / "t.parquet")
+    vaekit.fit(tmp_path / "t.parquet", "m2", labels="class id", run=tmp_path / "m", **SMALL)
+    vae.done("augment", "m", "-n", 4, "--out", "a.parquet")
+    vae.done("generate", "m", "-n", 2, "--label", 2, "--out", "g.parquet")
+    vae.done("predict", "m", "a.parquet", "--out", "p.parquet")
+    made, drawn, told = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in "agp")
+    assert made["class id"].tolist() == [0, 1, 2, 0] and drawn["class id"].tolist() == [2, 2] and set(told.label) <= {0, 1, 2}
+
+
 def test_a_condition_is_written_as_the_data_have_it(vae, table, tmp_path):
     told = {"town": np.tile(["Paris, TX", "007"], 30), "floor": np.arange(60) % 3, "age": np.linspace(20.0, 60.0, 60)}
     pd.read_csv(table).drop(columns="kind").assign(**told).to_parquet(tmp_path / "t.parquet")

@@ -345,3 +345,18 @@ def test_interrupted_and_resumed_ends_like_an_uninterrupted_run(vae, tmp_path):
     assert not (tmp_path / "r/weights.safetensors").exists()
     vae.done("fit", "--resume", "--run", "r", "--no-report")
     assert (tmp_path / "r/weights.safetensors").read_bytes() == (tmp_path / "whole/weights.safetensors").read_bytes()
+
+
+def test_a_run_that_is_to_be_replaced_and_was_not_begun_is_not_said_to_be_saved(vae, tmp_path, monkeypatch):
+    data = write(tmp_path, "csv")
+    vae.done("fit", data, *QUICK, "--no-report", "--run", "r")
+    kept = (tmp_path / "r/weights.safetensors").read_bytes()
+
+    def stopped(*given, **named):
+        raise KeyboardInterrupt
+
+    # No signal can be sent so that it surely arrives while rows are read.
+    monkeypatch.setattr("vaekit.faces.api.open_records", stopped)
+    ran = vae("fit", data, *QUICK, "--no-report", "--run", "r", "--replace")
+    assert ran.code == 130 and "before training began; nothing was written" in ran.error
+    assert (tmp_path / "r/weights.safetensors").read_bytes() == kept

@@ -13,7 +13,7 @@ from torch import Tensor
 from vaekit.core.errors import InputError
 from vaekit.core.modality import Modality
 from vaekit.core.records import Records
-from vaekit.data import open_records
+from vaekit.data import column_names, open_records
 from vaekit.faces.preparing import Parts, divide, fingerprint
 
 __all__ = ["held_out", "remembered", "reopened"]
@@ -50,7 +50,8 @@ def remembered(data: Any, records: Records, labels: Any, condition: Any, validat
     """
     return {
         "source": _source(data), "rows": records.rows, "fingerprint": fingerprint(records), "validation": validation, "test": test,
-        "seed": seed, "labels": _nameable(labels), "condition": _nameable(condition), "columns": list(records.columns),
+        "seed": seed, "labels": _nameable(labels), "label_column": _column(data, labels),
+        "condition": _nameable(condition), "columns": list(records.columns),
         "condition_columns": list(records.condition_columns), "format": records.format,
         "dtypes": list(records.dtypes),
     }
@@ -77,6 +78,14 @@ def reopened(facts: Mapping[str, Any], data: Any = None, labels: Any = None, con
             f"{records.source}: is not the data of this run (its values, labels or condition differ): give what it was trained on"
         )
     return records
+
+
+def _column(data: Any, labels: Any) -> str | None:
+    """The labels' name in the data; None where they are a file or values, or came unasked."""
+    if not isinstance(labels, str):
+        return None
+    # Arrays of an .npz have names that only opening it tells: what could be opened as labels and is no file is one of them.
+    return labels if labels in column_names(data) or not Path(labels).expanduser().is_file() else None
 
 
 def _source(data: Any) -> str | None:

@@ -113,7 +113,9 @@ class ArrayModality(Modality):
         bad = np.isinf(x) if self.gaps else ~np.isfinite(x)
         if bad.any():
             value, where = _first(records, bad)
-            fix = "drop or fill those cells" + (", or, when training, model them as gaps with gaps=true" if np.isnan(value) else "")
+            fix = "drop or fill those cells"
+            if np.isnan(value):
+                fix += ", or, when training, model them as gaps with gaps=true" + ", or name a column of classes in labels" * bool(records.columns)
             raise InputError(f"{records.source}: {int(bad.sum())} values are not finite, the first ({value}) in {where}: {fix}")
         # Shorter floats end before that.
         if x.dtype.itemsize == 8:

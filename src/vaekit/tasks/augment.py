@@ -30,11 +30,18 @@ class Augmented:
 
     Arguments:
         values: `(count, *event)`, in the data's own units.
-        names: the class of each, `(count,)`, objects.
+        label: the class of each, by its place in `classes`, `(count,)`.
+        classes: their names.
     """
 
     values: np.ndarray
-    names: np.ndarray
+    label: np.ndarray
+    classes: tuple[str, ...]
+
+    @property
+    def names(self) -> np.ndarray:
+        """The class of each row by name, `(count,)`, objects."""
+        return np.array(self.classes, dtype=object)[self.label]
 
 
 def augment(system: System, count: int, label: Any = None, temperature: float = 1.0, seed: int = 0, start: int = 0) -> Augmented:
@@ -69,7 +76,7 @@ def augment(system: System, count: int, label: Any = None, temperature: float = 
     assert told is not None
     values = system.modality.to_raw(draw(system, count, told, temperature, seed))
     # By its place among the names, so that 3.0 is told as the class 3 that it stands for.
-    return Augmented(values, np.array(names, dtype=object)[told.argmax(1).numpy()])
+    return Augmented(values, told.argmax(1).numpy(), tuple(names))
 
 
 def _of_latent(system: System, count: int, label: Any, temperature: float, seed: int, start: int) -> Augmented:
@@ -78,7 +85,7 @@ def _of_latent(system: System, count: int, label: Any, temperature: float, seed:
         return _as_they_fall(system, count, temperature, seed)
     asked = asked_classes(system, _in_turn(names, count, start) if label is None else label, count)
     values = system.modality.to_raw(draw(system, count, None, temperature, seed, label=asked))
-    return Augmented(values, np.array(names, dtype=object)[asked.numpy()])
+    return Augmented(values, asked.numpy(), tuple(names))
 
 
 def _as_they_fall(system: System, count: int, temperature: float, seed: int) -> Augmented:
@@ -88,7 +95,7 @@ def _as_they_fall(system: System, count: int, temperature: float, seed: int) -> 
             trace = system.model(Batch(size=min(size, count - start)), tempered)
             values.append(value(trace.likelihood, False).cpu())
             labels.append(trace.sites[SITE].z[0].argmax(-1).cpu())
-    return Augmented(system.modality.to_raw(torch.cat(values)), np.array(system.modality.classes, dtype=object)[torch.cat(labels).numpy()])
+    return Augmented(system.modality.to_raw(torch.cat(values)), torch.cat(labels).numpy(), system.modality.classes)
 
 
 def _in_turn(names: Any, count: int, start: int) -> np.ndarray:

@@ -66,7 +66,7 @@ def fit(
             **arguments, **settings,
         )
 
-    return _done(work, folder, report, quiet)
+    return _done(work, folder, report, quiet, earlier=_begun_at(folder))
 
 
 def asked(data: str | None, options: Sequence[str], settings: Mapping[str, Any], taken: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
@@ -161,13 +161,21 @@ def evaluate(run: Path, data: str | None, out: Path | None, particles: int, ais:
     return _measured(fitted, run, folder, quiet, data, particles, seed, ais)
 
 
-def _done(work: Callable[[bool, Sequence[Hook]], FittedVAE], folder: Path, report: bool, quiet: bool) -> Answer:
-    """Train with whoever watches, then measure."""
+def _begun_at(folder: Path) -> int | None:
+    """When the folder's run was begun, ns; None where it holds none."""
+    file = folder / RUN
+    return file.stat().st_mtime_ns if file.is_file() else None
+
+
+def _done(
+    work: Callable[[bool, Sequence[Hook]], FittedVAE], folder: Path, report: bool, quiet: bool, earlier: int | None = None
+) -> Answer:
+    """Train with whoever watches, then measure; `earlier` tells the run which the folder held before, where there is another to come."""
     watched = on_terminal() and not quiet
     try:
         fitted = work(watched, () if watched else (Lines(),))
     except KeyboardInterrupt as error:
-        if (folder / RUN).is_file():
+        if _begun_at(folder) not in (None, earlier):
             saved = "what was learnt up to the last measurement is" if isinstance(error, Hurried) else "all steps are"
             raise Stopped(f"interrupted; {saved} saved: go on with  vae fit --resume --run {shlex.quote(str(folder))}") from error
         raise Stopped("interrupted before training began; nothing was written") from error

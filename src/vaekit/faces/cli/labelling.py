@@ -14,7 +14,7 @@ from vaekit.data import open_writer
 from vaekit.faces.api import load
 from vaekit.faces.cli.answer import Answer
 from vaekit.faces.cli.results import place_of, writing_rows
-from vaekit.faces.cli.using import chunks_of, class_column, place_of_numbers, rows_at_once, seed_of_chunk, written
+from vaekit.faces.cli.using import as_named, chunks_of, class_column, place_of_numbers, rows_at_once, seed_of_chunk, written
 
 __all__ = ["augment", "predict"]
 
@@ -39,7 +39,7 @@ def predict(run: Path, data: str, out: Path, condition: list[str], seed: int) ->
     with open_writer(place.path, columns, place.kind) as writer:
         for _, stored in chunks_of(fitted, data, condition):
             found = tasks.predict(fitted.system, stored, seed)
-            writer.append(found.probability, {"label": found.names} if place.named else None)
+            writer.append(found.probability, {"label": as_named(classes, found.names)} if place.named else None)
             told += np.bincount(found.label, minlength=len(classes))
     answer, each = written(place, int(told.sum()), began), dict(zip(classes, told.tolist()))
     words = ", ".join(f"{name}: {rows:,}" for name, rows in sorted(each.items(), key=lambda pair: -pair[1])[:12])
@@ -67,7 +67,7 @@ def augment(run: Path, out: Path, count: int, label: str | None, temperature: fl
         for number, start in enumerate(range(0, max(count, 1), size)):
             rows = min(size, count - start)
             made = tasks.augment(fitted.system, rows, label, temperature, seed_of_chunk(seed, number), start)
-            append(made.values, {name: made.names})
+            append(made.values, {name: as_named(made.classes, made.names)})
             names.extend(made.names.tolist())
     answer = written(place, count, began)
     if place.named:

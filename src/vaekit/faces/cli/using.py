@@ -7,7 +7,7 @@
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count as counting
 from math import prod
 from pathlib import Path
@@ -31,7 +31,7 @@ from vaekit.faces.matching import matching, matching_chunks
 from vaekit.tasks.predict import SITE
 
 __all__ = [
-    "PARTS", "chunks_of", "class_column", "denoise", "encode", "generate", "interpolate", "latent_names", "mapped", "names_of",
+    "PARTS", "as_named", "chunks_of", "class_column", "denoise", "encode", "generate", "interpolate", "latent_names", "mapped", "names_of",
     "place_of_numbers", "reconstruct", "redraw", "rows_at_once", "score", "seed_of_chunk", "traverse", "written",
 ]
 
@@ -58,7 +58,7 @@ def generate(
         InputError: where an argument is wrong, or the model has nothing to draw from.
     """
     began, fitted, spread = time.monotonic(), load(run), numbers("temperature", temperature) or [1.0]
-    place, given = place_of(fitted, out), condition_of(condition, names_of(fitted))
+    place, given, names = place_of(fitted, out), condition_of(condition, names_of(fitted)), fitted.system.modality.classes
     if isinstance(given, Path):
         raise InputError(f"--condition {given}: a file tells of rows that are at hand; give NAME=VALUE for rows to come")
     if count < 1:
@@ -69,7 +69,7 @@ def generate(
         for number, start in enumerate(range(0, count, size)):
             rows = min(size, count - start)
             values = tasks.generate(fitted.system, rows, given, spread, seed_of_chunk(seed, number), mean, label)
-            classes = {} if label is None else {class_column(fitted): np.repeat(np.asarray(label, dtype=object), rows)}
+            classes = {} if label is None else {class_column(fitted): np.repeat(as_named(names, np.array([label], object)), rows)}
             append(values, {**_columns_of(fitted, given, rows), **classes})
     return written(place, count, began)
 
@@ -310,10 +310,10 @@ def seed_of_chunk(seed: int, number: int) -> int:
 
 def class_column(fitted: FittedVAE) -> str:
     """The name of the column that holds a row's class: that of the condition which is the class, else of the labels, else `label`."""
-    facts, asked = fitted.system.modality.state.get("conditions") or [], fitted.data.get("labels")
+    facts = fitted.system.modality.state.get("conditions") or []
     if len(facts) == 1 and facts[0]["names"] and not fitted.system.modality.classes:
         return str(facts[0]["name"])
-    return asked if isinstance(asked, str) and asked.isidentifier() else "label"
+    return fitted.data.get("label_column") or "label"
 
 
 def names_of(fitted: FittedVAE) -> list[str]:
@@ -342,12 +342,20 @@ def _condition_columns(fitted: FittedVAE, records: Records) -> dict[str, np.ndar
 
 
 def _as_written(fitted: FittedVAE, name: str, values: np.ndarray) -> np.ndarray:
-    """Values of a condition as the data have it: a quantity as a number, a class by its name, which is a number where all of them are."""
+    """Values of a condition as the data have it: a quantity as a number, a class by its name."""
     names = next((fact["names"] for fact in fitted.system.modality.state.get("conditions") or [] if fact["name"] == name), None)
     if names is None:
         return values
-    if not names:
-        return values.astype(np.float64)
+    return as_named(names, values) if names else values.astype(np.float64)
+
+
+def as_named(names: Sequence[str], values: np.ndarray) -> np.ndarray:
+    """Classes as the data have them: by name, as whole numbers where all names are.
+
+    Arguments:
+        names: of all classes.
+        values: names among them, objects.
+    """
     # Of nineteen digits or more, or with a zero in front, a name is no number.
     numbered = all(len(known) < 19 and known.removeprefix("-").isdecimal() and known == str(int(known)) for known in names)
     # Not by way of floats, which have no place for eighteen digits; a word such as `true` stays what it is.
