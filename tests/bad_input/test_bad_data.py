@@ -59,7 +59,8 @@ def test_values_that_are_not_finite_are_counted_and_the_first_is_named(vae, tmp_
     frame = GOOD.copy()
     frame.loc[7, "width"], frame.loc[9, "depth"], frame.loc[50, "depth"] = np.nan, np.inf, -np.inf
     frame.to_parquet(tmp_path / "m.parquet")
-    vae.refused("fit", "m.parquet", names=("3 values are not finite", "row 8", "column 'width'", "nan", "gaps=true", "a column of classes in labels"))
+    words = ("3 values are not finite", "row 8", "column 'width'", "nan", "gaps=true", "a column of classes in labels")
+    vae.refused("fit", "m.parquet", names=words)
     frame.loc[7, "width"] = 0.0
     frame.to_parquet(tmp_path / "m.parquet")
     line = vae.refused("fit", "m.parquet", names=("2 values are not finite", "row 10", "column 'depth'", "inf"))

@@ -119,3 +119,11 @@ def test_no_permission(images):
     for (code, error), (_, names) in zip(outcomes, _REFUSED, strict=True):
         one_line(code, error, names)
     assert listing(images) == before
+
+
+def test_a_report_that_would_stand_in_a_file_is_refused_before_anything_is_measured(vae, images):
+    (images / "taken").write_text("mine")
+    vaekit.ensemble("digits", members=2, latent=2, hidden=[8], epochs=1, progress=False, run=images / "both")
+    # Whatever was measured first would look for the data.
+    for words in (("evaluate", "images"), ("evaluate", "both"), ("compare", "images", "images", "--data")):
+        vae.refused(*words, "none.npy", "--out", "taken", names=("taken", "File exists"))

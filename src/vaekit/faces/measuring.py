@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from vaekit.core.declared import Count, Several, conform
 from vaekit.core.errors import InputError
-from vaekit.core.files import whole_file
+from vaekit.core.files import folders_above, whole_file
 from vaekit.core.schedule import NonNegativeWeight
 from vaekit.core.system import System
 from vaekit.evaluation import Annealing, Tried, evaluate, needs_moving_latents
@@ -112,11 +112,13 @@ def reported(
     Raises:
         InputError: as `measured`, or where the files cannot be written.
     """
-    metrics, gallery = measured(fitted, data, particles, True, seed, progress, temperatures)
-    text = page(metrics, gallery, fitted.history.to_json())
-    with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    write_json(path.with_name("metrics.json"), metrics)
+    # A place that cannot be written is refused before anything is measured.
+    with folders_above(path):
+        metrics, gallery = measured(fitted, data, particles, True, seed, progress, temperatures)
+        text = page(metrics, gallery, fitted.history.to_json())
+        with whole_file(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        write_json(path.with_name("metrics.json"), metrics)
     return metrics
 
 

@@ -115,7 +115,8 @@ class ArrayModality(Modality):
             value, where = _first(records, bad)
             fix = "drop or fill those cells"
             if np.isnan(value):
-                fix += ", or, when training, model them as gaps with gaps=true" + ", or name a column of classes in labels" * bool(records.columns)
+                others = ", or name a column of classes in labels" if records.columns else ""
+                fix += f", or, when training, model them as gaps with gaps=true{others}"
             raise InputError(f"{records.source}: {int(bad.sum())} values are not finite, the first ({value}) in {where}: {fix}")
         # Shorter floats end before that.
         if x.dtype.itemsize == 8:

@@ -11,6 +11,7 @@ from typing import Any
 
 from vaekit.core.declared import Count, conform
 from vaekit.core.errors import InputError
+from vaekit.core.files import folders_above
 from vaekit.data import CATALOGUE
 from vaekit.data.opening import existing
 from vaekit.evaluation.comparison import Line, cautions_between
@@ -81,11 +82,12 @@ def compared(
 
 def _written(runs: list[str] | dict[str, FittedVAE], folder: Path, data: str | None, particles: int, quiet: bool) -> Answer:
     try:
-        with working(not quiet) as progress:
+        # A place that cannot be written is refused before anything is measured.
+        with folders_above(folder / "page"), working(not quiet) as progress:
             found = compare(runs, data, particles, progress=progress)
+            page = found.save(folder)
     except KeyboardInterrupt as error:
         raise Stopped("interrupted while measuring; the models are whole: compare them again by their folders") from error
-    page = found.save(folder)
     facts = {"page": str(page), "about": dict(found.about), "lines": [vars(line) for line in found.lines], "runs": list(found.metrics)}
     return Answer([*_table(found), *cautions_between(found.metrics), f"look at  {shlex.quote(str(page))}"], facts)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from vaekit import tasks
 from vaekit.core.errors import InputError
+from vaekit.core.files import folders_above
 from vaekit.data import open_writer
 from vaekit.faces.cli.answer import Answer, Stopped
 from vaekit.faces.cli.fitting import OPTIONS, asked, folder_of, refuse_none_held_out
@@ -186,11 +187,11 @@ def _lines(member: int) -> Sequence[Any]:
 
 
 def _measured(made: Ensemble, folder: Path, quiet: bool, data: str | None = None, particles: int = 100, seed: int = 0) -> Answer:
-    with working(not quiet) as progress:
-        metrics = made.evaluate(data, particles, seed, progress)
     path = folder / "metrics.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, metrics)
+    # A place that cannot be written is refused before anything is measured.
+    with folders_above(path), working(not quiet) as progress:
+        metrics = made.evaluate(data, particles, seed, progress)
+        write_json(path, metrics)
     lines = []
     for one in metrics["figures"]:
         unit = f" {one['unit']}" if one["unit"] == "nats" else ""
