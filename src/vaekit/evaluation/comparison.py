@@ -50,7 +50,9 @@ def side_by_side(found: Mapping[str, Mapping[str, Any]]) -> list[Line]:
             values = tuple(figures[key]["value"] if key in figures else None for figures in of_runs)
             judged = {figures[key].get("protocol") for figures in of_runs if key in figures}
             apart = (section == "likelihood" and len(_likelihoods(found)) > 1) or (section == "samples" and len(judged) > 1)
-            lines.append(Line(section, *key, better, values, () if apart else _best(values, better)))
+            # Below one half, a classifier that tells nothing apart is worse than a coin by chance.
+            ranked = tuple(v if v is None else max(v, 0.5) for v in values) if key[1] == "AUC" and better == "lower" else values
+            lines.append(Line(section, *key, better, values, () if apart else _best(ranked, better)))
     return lines
 
 

@@ -169,11 +169,13 @@ def _informative(tried: Tried) -> str:
             if name in taken and not taken[name]:
                 return f"{words}: {name}={value}"
     warmed, bits = 'beta={"recipe": "linear", "arguments": {"until": 0.2}}', max(2 * floor, 0.1 * (tried.coordinates if own else 1))
+    weight = _end(taken.get("beta"), 1.0)
+    up_to = f" to a weight of 1, not {weight:g}," if weight > 1 else ""
     if not own:
-        return f"the recipe vae with a warm-up of the rate and free bits: {warmed}, free_bits={bits:g}"
+        return f"the recipe vae with a warm-up of the rate{up_to} and free bits: {warmed}, free_bits={bits:g}"
     if "beta" not in taken:
         return f"free bits: free_bits={bits:g}"
-    return f"a warm-up of the rate with free bits: {warmed}, free_bits={bits:g}"
+    return f"a warm-up of the rate{up_to} with free bits: {warmed}, free_bits={bits:g}"
 
 
 def _longer(tried: Tried) -> str:

@@ -12,6 +12,8 @@ _USED = 0.25
 _OFF = 0.25
 # Nats a row: below it, the decoder cannot tell one row from another, however many units count as active.
 _TOLD = 0.1
+# A coordinate that free bits hold up settles at their floor or so.
+_NEAR = 1.1
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
     """
     tried = tried or Tried()
     active, width = int(found.active.sum()), found.width
-    units = f"{active} of {width} latent dimensions {'carries' if active == 1 else 'carry'} information"
+    units = f"{active} of {width} latent dimensions {'carries' if active == 1 else 'carry'} information{_at_the_floor(found, tried)}"
     use = f"a row is explained {nats(found.use)} nats better by its own latent than by another row's"
     if not found.dense:
         return Verdict("point code", "none", (
@@ -95,6 +97,15 @@ def verdict(found: Latents, tried: Tried | None = None) -> Verdict:
             f"So far {units}, at a rate of {rate}.",
         ), longer_training(tried))
     return Verdict("healthy", "good", (f"{units}, at a rate of {rate}.", f"{use.capitalize()}."), None)
+
+
+def _at_the_floor(found: Latents, tried: Tried) -> str:
+    """How many of them have no more than free bits give away, which says nothing of whether they are needed."""
+    floor = tried.arguments.get("free_bits")
+    if not isinstance(floor, (int, float)) or not floor or tried.coordinates > 1:
+        return ""
+    given = int((found.active & (found.kl <= _NEAR * floor)).sum())
+    return f" ({given} of them no more than free_bits={floor:g} gives away)" if given else ""
 
 
 def nats(value: float) -> str:

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from inspect import signature
-from math import ceil
+from math import ceil, prod
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,6 +38,7 @@ _PLAIN = "autoencoder"
 # The baseline is a comparison, not the work: of a longer run it gets the share that takes so many seconds at the run's own pace. It is
 # counted in epochs, since a clock would make no two reports alike.
 _SECONDS = 180.0
+_AT_ONCE = 4096
 
 
 class Trained(Protocol):
@@ -90,6 +91,9 @@ def measured(
         annealing=annealing,
     )
     metrics["protocol"]["baseline"] = words
+    if data is not None:
+        by_chance = _share_in(parts.test["x"], parts.train["x"])
+        metrics["protocol"]["trained_on"] = max(_share_in(test["x"], parts.train["x"]) - by_chance, 0.0)
     metrics["about"] = _about(fitted, test, data, words)
     return metrics, gather(fitted.system, test, carried(metrics["latent"]["dimensions"]), seed, parts.train)
 
@@ -171,6 +175,16 @@ def _baseline(fitted: Trained, parts: Parts, tell: Progress) -> tuple[System | N
     short = f" of the model's {whole:.0f}" if round(took) < round(whole) else ""
     latent = "latent, " if "latent" in _arguments(system) else ""
     return plain, f"{_PLAIN} with the same networks, {latent}settings and seed, {took:.0f} epochs{short}"
+
+
+def _share_in(rows: Tensor, others: Tensor) -> float:
+    """Of rows, the share that is to the bit one of the others; of no rows, 0."""
+    draw, keys = torch.Generator().manual_seed(0), []
+    odd = torch.randint(2**62, (prod(rows.shape[1:]),), generator=draw) * 2 + 1
+    for values in (rows, others):
+        words = (part.float().flatten(1).view(torch.int32).long() for part in values.split(_AT_ONCE))
+        keys.append(torch.cat([(part * odd).sum(1) for part in words]))
+    return float(torch.isin(*keys).float().mean().nan_to_num(0.0))
 
 
 def _settings(fitted: Trained) -> Settings:

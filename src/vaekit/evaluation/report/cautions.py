@@ -14,6 +14,8 @@ __all__ = ["cautions"]
 _TOLD_APART, _FEW, _BEHIND, _STILL, _RISEN = 0.9, 100, 0.05, 0.1, 0.1
 # Nats a row that are lost in the noise of a few thousand rows.
 _NOTHING = 0.05
+# Bits and small counts may agree by chance.
+_SEEN = 0.1
 
 
 def cautions(metrics: Mapping[str, Any], history: Mapping[str, Any]) -> list[str]:
@@ -23,7 +25,10 @@ def cautions(metrics: Mapping[str, Any], history: Mapping[str, Any]) -> list[str
         metrics: what `evaluate` measured.
         history: what training measured, as JSON.
     """
-    found = [_repeated(metrics), _samples(metrics), _training(history.get("validations") or []), _labels(metrics), _rows(metrics)]
+    found = [
+        _seen(metrics), _repeated(metrics), _samples(metrics), _training(history.get("validations") or []), _labels(metrics),
+        _rows(metrics), _labelled(metrics),
+    ]
     return [sentence for sentence in found if sentence]
 
 
@@ -31,6 +36,11 @@ def _value(section: Mapping[str, Any] | None, start: str, key: str = "value") ->
     """The first figure of a section whose name begins so."""
     figures = (section or {}).get("figures") or []
     return next((figure.get(key) for figure in figures if figure["name"].startswith(start)), None)
+
+
+def _seen(metrics: Mapping[str, Any]) -> str:
+    share = metrics["protocol"].get("trained_on") or 0.0
+    return f"{share:.0%} of these rows are rows that the model was trained on, which every figure is better for." if share > _SEEN else ""
 
 
 def _repeated(metrics: Mapping[str, Any]) -> str:
@@ -81,3 +91,10 @@ def _labels(metrics: Mapping[str, Any]) -> str:
 def _rows(metrics: Mapping[str, Any]) -> str:
     rows = metrics["protocol"]["measured_rows"]
     return f"Only {rows} rows were measured on, so every figure is rough." if rows < _FEW else ""
+
+
+def _labelled(metrics: Mapping[str, Any]) -> str:
+    known = _value(metrics.get("labels"), "accuracy", "n")
+    if known is None or known >= _FEW or known == metrics["protocol"]["measured_rows"]:
+        return ""
+    return f"Only {known} of the rows have a label, so that what is said of labels is rough."

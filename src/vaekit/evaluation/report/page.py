@@ -116,6 +116,9 @@ def headlines(metrics: Mapping[str, Any]) -> list[Headline]:
     if "codes used" in latent:
         found.append(_headline(latent["codes used"], "codes that no row has do no harm; a model that uses a few has collapsed"))
     if active:
+        # By both criteria, as the verdict counts them.
+        both = metrics["latent"]["dimensions"].get("active")
+        active = active if both is None else {**active, "name": "active units", "value": sum(both)}
         found.append(_headline(active, "unused dimensions do no harm; a model that uses none has collapsed"))
     if "linear probe" in representation:
         probe = representation["linear probe"]
@@ -123,7 +126,8 @@ def headlines(metrics: Mapping[str, Any]) -> list[Headline]:
         found.append(_headline(probe, f"PCA of the same width reaches {pca}, guessing {floor}"))
     told = _figures(metrics.get("labels"))
     if "accuracy" in told:
-        found.append(_headline(told["accuracy"], f"of the classes of held-out rows; guessing {number(told['accuracy'].get('floor'))}"))
+        n, floor = told["accuracy"]["n"], number(told["accuracy"].get("floor"))
+        found.append(_headline(told["accuracy"], f"of the classes of {n:,} rows with a label; guessing {floor}"))
     for test in [figure for name, figure in samples.items() if name.startswith("two-sample")][:1]:
         real = number(test.get("ceiling"))
         found.append(_headline(test, f"0.5 means that samples pass for real rows; real rows against real rows reach {real}"))

@@ -102,7 +102,8 @@ def _kept(stage: Stage, measured: Sequence[Validation]) -> Validation:
 def _measured(metrics: Mapping[str, Any]) -> list[str]:
     lines, scored = [], _figures(metrics["likelihood"])
     if scored:
-        parts = [f"-log p(x) of held-out rows {_value(scored['negative log-likelihood'])}"]
+        rows = "these rows" if "trained_on" in metrics["protocol"] else "held-out rows"
+        parts = [f"-log p(x) of {rows} {_value(scored['negative log-likelihood'])}"]
         if _ANNEALED in scored:
             parts.append(f"annealed {_value(scored[_ANNEALED])} (at most {_value(scored[_GAP])} too high, by rows drawn from the model)")
         parts += [*_values(scored, ("bits per dimension",)), "bound " + " + ".join(_values(scored, ("distortion", "rate")))]
