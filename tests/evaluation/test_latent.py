@@ -88,6 +88,20 @@ def test_a_rate_of_next_to_nothing_is_a_collapse_whatever_the_units_count(rate, 
     assert judged.sentences[0].startswith("4 of 4 latent dimensions carry information")
 
 
+def test_what_free_bits_hold_up_is_told_apart():
+    level = with_rate(0.4)
+    held = replace(level, kl=np.array([0.1, 0.105, 0.099, 3.0]), rate=3.3, use=3.3)
+    (first, *_), tried = verdict(held, Tried({"free_bits": 0.1})).sentences, Tried({"free_bits": 0.0})
+    assert "4 of 4 latent dimensions carry information (3 of them no more than free_bits=0.1 gives away)" in first
+    assert "gives away" not in verdict(held, tried).sentences[0] + verdict(level, Tried({"free_bits": 0.01})).sentences[0]
+
+
+def test_a_remedy_says_what_becomes_of_a_weight_above_one():
+    collapsed = with_rate(0.01)
+    heavy, usual = (verdict(collapsed, Tried({"free_bits": 0.0, "beta": beta})).remedy for beta in (20.0, 1.0))
+    assert "a warm-up of the rate to a weight of 1, not 20, with free bits" in heavy and "a warm-up of the rate with free bits" in usual
+
+
 def test_a_rate_is_told_to_two_digits_below_one_and_to_a_tenth_above():
     assert [f"rate of {told} nats a row" in verdict(with_rate(rate)).sentences[0]
             for rate, told in ((0.5, "0.50"), (0.996, "1.0"), (12.34, "12.3"))] == [True] * 3

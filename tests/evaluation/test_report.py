@@ -273,6 +273,16 @@ def with_repeats(p: float):
     return made
 
 
+def with_labels(known: int):
+    return {**told(), "labels": {"figures": [{"name": "accuracy", "value": 1.0, "n": known}]}}
+
+
+def on_training_rows(share: float):
+    made = told()
+    made["protocol"]["trained_on"] = share
+    return made
+
+
 def course(losses):
     return {"validations": [{"stage": 0, "held_out": {"loss": loss}} for loss in losses]}
 
@@ -286,6 +296,8 @@ LEVEL = [9, 5, 4, 3, 2.5, 2.2, 2.1, 2.05, 2.02, 2.0, 2.0, 2.0]
     (told(), [9, 5, 4, 3, 2, 2, 2.5, 3], "rose again"), (told(), [9, 2.3, 2.2, 2.1, 2, 2, 2.02, 2.04], None),
     (told(), [2.0] * 12, None), (told(), [3, 2], None), (with_repeats(0.02), LEVEL, None),
     (with_repeats(1e-5), LEVEL, "12% of the drawn rows lie as close to one training row as 1% of held-out rows do (p = 1e-05)"),
+    (with_labels(17), LEVEL, "Only 17 of the rows have a label"), (with_labels(500), LEVEL, None), (with_labels(120), LEVEL, None),
+    (on_training_rows(0.0), LEVEL, None), (on_training_rows(0.8), LEVEL, "80% of these rows are rows that the model was trained on"),
 ])
 def test_a_person_is_told_what_to_mind_and_nothing_else(metrics, losses, words):
     found = cautions(metrics, course(losses))

@@ -59,6 +59,8 @@ def test_accuracy_counts_the_rows_that_are_told_right():
     nearest = np.square(x[:, None] - np.stack([x[label == k].mean(0) for k in range(3)])).sum(-1).argmin(1)
     told = measure_labels(system, rows)
     assert told["figures"][0]["value"] == pytest.approx((nearest == label)[:60].mean()) and told["figures"][0]["n"] == 60
+    near = (60 * told["figures"][0]["value"] + 2) / 64
+    assert told["figures"][0]["standard_error"] == pytest.approx(np.sqrt(near * (1 - near) / 64))
     assert told["confusion"] == [[int(((label == j) & (nearest == k))[:60].sum()) for k in range(3)] for j in range(3)]
 
     asked = []

@@ -43,6 +43,12 @@ def test_of_what_is_best_at_one_the_nearest_is():
     assert line.best == (0,)
 
 
+def test_below_one_half_no_classifier_is_better_at_telling_nothing_apart():
+    found = [{"figures": [{"name": "two-sample test", "unit": "AUC", "better": "lower", "value": v}]} for v in (0.45, 0.49, 0.7)]
+    protocol = {"protocol": {"likelihood": "normal", "condition_width": 0}}
+    assert side_by_side({name: {"samples": one, **protocol} for name, one in zip("abc", found)})[0].best == (0, 1)
+
+
 def test_nats_of_different_likelihoods_are_not_ranked():
     found = {"a": metrics(3.0, "normal"), "b": metrics(1.0, "bernoulli"), "c": metrics(None, "normal", condition_width=2)}
     assert side_by_side(found)[0].best == ()

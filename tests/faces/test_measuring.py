@@ -44,6 +44,15 @@ def test_the_baseline_of_a_long_run_gets_a_share_of_it():
     assert "1 epochs of the model's 3" in measured(model, particles=4)[0]["protocol"]["baseline"]
 
 
+def test_rows_that_were_trained_on_are_known_to_be():
+    model = fitted()
+    others = np.random.default_rng(0).integers(0, 17, (50, 8, 8)).astype(np.uint8)
+    for rows, share in ((IMAGES, 0.8), (others, 0.0), (np.concatenate([IMAGES[:50], others]), 0.4)):
+        found = measured(model, rows, particles=4, baseline=False)[0]["protocol"]["trained_on"]
+        assert found == pytest.approx(share, abs=0.06)
+    assert "trained_on" not in measured(model, particles=4, baseline=False)[0]["protocol"]
+
+
 def test_measuring_twice_gives_the_same_numbers():
     model = fitted()
     first, second = (measured(model, particles=4)[0] for _ in range(2))
