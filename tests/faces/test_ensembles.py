@@ -101,8 +101,43 @@ def test_the_command_trains_an_ensemble_and_replaces_it(table, tmp_path, capsys)
         assert main([*words, "--replace", *wrong]) == 2 and len(vk.load(tmp_path / "two").members) == 2, wrong
     assert "test must be above 0 for a report" in capsys.readouterr().err
     assert main([*words, "--replace", "--no-report"]) == 0
-    assert main([*words, "--resume"]) == 2
+    assert main([*words, "--resume", "--replace"]) == 2 and "leave replace out" in capsys.readouterr().err
     assert main([*words[:4], "--members", "0"]) == 2 and "members must be" in capsys.readouterr().err
     (tmp_path / "two" / "ensemble.json").write_text('{"format": 9}')
     with pytest.raises(InputError, match="another version"):
         vk.load(tmp_path / "two")
+
+
+def test_an_ensemble_that_was_stopped_is_gone_on_with(table, tmp_path):
+    told = {"members": 3, "epochs": 3, "hidden": [8], "latent": 1, "progress": False, "validations": 3}
+
+    class Stop:
+        """Presses the keys in the middle of a training."""
+
+        def moment(self, moment):
+            """Not then."""
+
+        def note(self, text):
+            """Nor then."""
+
+        def validation(self, validation):
+            if validation.progress < 1:
+                raise KeyboardInterrupt
+
+    def watching(member):
+        return (Stop(),) if member == 1 else ()
+
+    with pytest.raises(KeyboardInterrupt):
+        vk.ensemble(table, run=tmp_path / "stopped", watching=watching, **told)
+    before = (tmp_path / "stopped/member-1/weights.safetensors").stat().st_mtime_ns
+    with pytest.raises(InputError, match="another argument"):
+        vk.ensemble(table, run=tmp_path / "stopped", resume=True, **{**told, "latent": 2})
+    with pytest.raises(InputError, match="give run"):
+        vk.ensemble(table, resume=True, **told)
+    vk.ensemble(table, run=tmp_path / "stopped", resume=True, **told)
+    vk.ensemble(table, run=tmp_path / "whole", **told)
+    assert (tmp_path / "stopped/member-1/weights.safetensors").stat().st_mtime_ns == before
+    for name in ("member-1", "member-2", "member-3"):
+        found, wanted = ((tmp_path / run / name / "weights.safetensors").read_bytes() for run in ("stopped", "whole"))
+        assert found == wanted, name
+    assert len(vk.load(tmp_path / "stopped").members) == 3

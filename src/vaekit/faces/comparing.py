@@ -7,7 +7,6 @@ Two runs can be compared where the rows that were held out are the same, value f
 flatter it.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,21 +17,19 @@ import numpy as np
 
 from vaekit.core.errors import InputError
 from vaekit.core.files import whole_file
-from vaekit.core.records import Records
 from vaekit.data import open_records
 from vaekit.evaluation.comparison import Line, side_by_side
 from vaekit.evaluation.report import Gallery, comparison_page
 from vaekit.faces import api
 from vaekit.faces.apart import refuse_taken
-from vaekit.faces.composed import kept, see_no_difference
 from vaekit.faces.extractors import Judges
 from vaekit.faces.fitted import FittedVAE
-from vaekit.faces.folder import HISTORY, RUN
+from vaekit.faces.going_on import gone_on_with, is_begun, see_that_it_is_the_same
 from vaekit.faces.measuring import measured
 from vaekit.faces.origin import held_out
-from vaekit.faces.preparing import fingerprint, kind_of, see_that_it_can_be_built
+from vaekit.faces.preparing import see_that_it_can_be_built
 from vaekit.faces.progress import Progress
-from vaekit.operations.store import read_json, write_json
+from vaekit.operations.store import write_json
 
 __all__ = ["Comparison", "compare", "compete"]
 
@@ -143,32 +140,12 @@ def compete(
     records = open_records(data, labels, condition)
     for recipe, given in told.items():
         see_that_it_can_be_built(records, recipe, given)
-        if resume and (Path(folder) / recipe / RUN).is_file():
-            _see_that_it_is_the_same(Path(folder) / recipe, records, given)
+        if resume and is_begun(Path(folder) / recipe):
+            see_that_it_is_the_same(Path(folder) / recipe, recipe, records, given)
         else:
             refuse_taken(Path(folder) / recipe)
-    found = {}
-    for recipe in recipes:
-        run = Path(folder) / recipe
-        if resume and (run / HISTORY).is_file():
-            found[recipe] = api.load(run)
-        elif resume and (run / RUN).is_file():
-            found[recipe] = api.resume(run, data, labels=labels, condition=condition, progress=progress)
-        else:
-            found[recipe] = api.fit(data, recipe, labels=labels, condition=condition, run=run, progress=progress, **told[recipe])
-    return found
-
-
-def _see_that_it_is_the_same(run: Path, records: Records, given: Mapping[str, Any]) -> None:
-    """Raise where a run that is to be kept, or gone on with, had other arguments or other data than are given now."""
-    was, shares = read_json(run / RUN), {name: given.get(name, 0.1) for name in ("validation", "test")}
-    kind = kind_of(records) if given.get("kind", "auto") == "auto" else given["kind"]
-    arguments = kept({name: value for name, value in given.items() if name not in ("kind", *shares)})
-    # As a file holds them: of a tuple, a list.
-    now, data = json.loads(json.dumps({"recipe": run.name, "kind": kind, **arguments})), {"fingerprint": fingerprint(records), **shares}
-    then = {"recipe": was.get("recipe"), "kind": was.get("kind"), **was.get("arguments", {})}
-    see_no_difference(f"{run}: the run had another argument", then, now)
-    see_no_difference(f"{run}: the run had other data", {name: was["data"][name] for name in data}, data)
+    shared = {"labels": labels, "condition": condition, "progress": progress}
+    return {recipe: gone_on_with(Path(folder) / recipe, data, recipe, **shared, **given) for recipe, given in told.items()}
 
 
 def _named(runs: Mapping[str, FittedVAE | str | Path] | Sequence[FittedVAE | str | Path]) -> dict[str, FittedVAE]:

@@ -22,6 +22,7 @@ from vaekit.evaluation.values import kind_of, take
 from vaekit.faces import api
 from vaekit.faces.apart import refuse_filled, refuse_inside
 from vaekit.faces.fitted import FittedVAE
+from vaekit.faces.going_on import gone_on_with, is_begun, see_that_it_is_the_same
 from vaekit.faces.origin import held_out
 from vaekit.faces.preparing import see_that_it_can_be_built
 from vaekit.faces.progress import Progress, measuring, silent
@@ -138,7 +139,7 @@ class Ensemble:
 
 def ensemble(
     data: Any, recipe: str = "vae", *, members: Several = 5, seed: int = 0, run: str | Path | None = None, replace: bool = False,
-    watching: Callable[[int], Sequence[Hook]] | None = None, **arguments: Any,
+    resume: bool = False, watching: Callable[[int], Sequence[Hook]] | None = None, **arguments: Any,
 ) -> Ensemble:
     """Train several seeds of one recipe on the same rows.
 
@@ -149,6 +150,7 @@ def ensemble(
         seed: of the first member, and of which rows are held out; the others have the numbers that follow.
         run: folder for the members' runs; None = nothing is written.
         replace: remove the ensemble that the folder already holds, whole or not.
+        resume: keep members of these arguments and this data that are finished, and go on with one that was stopped.
         watching: from a member's number, from 0, to who watches its training; None = nobody.
         arguments: as for `fit`.
 
@@ -157,18 +159,26 @@ def ensemble(
     """
     conform("members", members, Several)
     folder = None if run is None else Path(run)
+    if resume and (folder is None or replace):
+        raise InputError("resume goes on with the members in a folder: give run, and leave replace out")
+    told = [arguments.get(name) for name in ("labels", "condition")]
+    given = {name: value for name, value in arguments.items() if name not in ("labels", "condition", "progress")}
     if folder is not None:
         if replace and _ours(folder):
-            told = [arguments.get(name) for name in ("labels", "condition")]
             refuse_inside(folder, data, *told)
-            given = {name: value for name, value in arguments.items() if name not in ("labels", "condition", "progress")}
             see_that_it_can_be_built(open_records(data, *told), recipe, {**given, "seed": seed})
             rmtree(folder)
-        refuse_filled(folder, "ensemble")
+        if resume and _ours(folder):
+            records = open_records(data, *told)
+            for m, name in enumerate(_names(members)):
+                if is_begun(folder / name):
+                    see_that_it_is_the_same(folder / name, recipe, records, {**given, "seed": seed + m})
+        else:
+            refuse_filled(folder, "ensemble")
     trained = []
     for m, name in enumerate(_names(members)):
-        hooks, place = () if watching is None else watching(m), None if folder is None else folder / name
-        trained.append(api.fit(data, recipe, seed=seed + m, split_seed=seed, run=place, hooks=hooks, **arguments))
+        each = {**arguments, "seed": seed + m, "split_seed": seed, "hooks": () if watching is None else watching(m)}
+        trained.append(api.fit(data, recipe, **each) if folder is None else gone_on_with(folder / name, data, recipe, **each))
     if folder is not None:
         _finish(folder, members)
     return Ensemble(trained, folder)

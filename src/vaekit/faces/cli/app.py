@@ -153,9 +153,8 @@ def fit(
     settings = {"epochs": epochs, "minutes": minutes, "seed": seed, "device": device}
     told = {name: value for name, value in settings.items() if value is not None}
     if members != 1:
-        if resume:
-            raise InputError("--members and --resume: go on with the member that was stopped, vae fit --resume --run ENSEMBLE/member-1 say")
-        _told("together.fit", json, data, named, run, options or [], told, labels, condition or [], replace, report, members, quiet=json)
+        given = named, run, options or [], told, labels, condition or []
+        _told("together.fit", json, data, *given, replace, resume, report, members, quiet=json)
         return
     work, asked = ("fitting.resume", recipe) if resume else ("fitting.fit", named)
     _told(work, json, data, asked, run, options or [], told, labels, condition or [], replace, report, quiet=json)

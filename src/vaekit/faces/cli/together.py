@@ -31,7 +31,7 @@ _PARTS = ("mean", "spread", "sample")
 
 def fit(
     data: str | None, recipe: str, run: Path | None, options: list[str], settings: dict[str, Any], labels: str | None,
-    condition: list[str], replace: bool, report: bool, members: int, quiet: bool,
+    condition: list[str], replace: bool, resume: bool, report: bool, members: int, quiet: bool,
 ) -> Answer:
     """Train several seeds of a recipe, and measure them together.
 
@@ -44,6 +44,7 @@ def fit(
         labels: a column or a file.
         condition: columns, a file, or `label`.
         replace: remove the ensemble that the folder holds.
+        resume: go on where the folder holds members.
         report: measure as well.
         members: how many.
         quiet: show no bar.
@@ -59,11 +60,11 @@ def fit(
     watched, began = on_terminal() and not quiet, time.monotonic()
     try:
         made = ensemble(
-            data, recipe, members=members, run=folder, replace=replace, labels=labels, condition=told, progress=watched,
+            data, recipe, members=members, run=folder, replace=replace, resume=resume, labels=labels, condition=told, progress=watched,
             watching=None if watched else _lines, **settings, **arguments,
         )
     except KeyboardInterrupt as error:
-        raise Stopped(f"interrupted; members that were done are whole runs in {folder}, but no ensemble was written") from error
+        raise Stopped(f"interrupted; what was trained is kept in {folder}: go on with the same command and --resume") from error
     seconds = time.monotonic() - began
     lines = [f"{members} members of {recipe} on {data}, trained in {seconds:.3g} s, in {folder}"]
     facts: dict[str, Any] = {"run": str(folder), "recipe": recipe, "members": members, "seconds": round(seconds, 2)}
