@@ -27,6 +27,7 @@ def test_rows_of_a_conditional_model_are_written_with_their_condition(vae, table
     vae.done("augment", "c", "-n", 4, "--out", "a.csv")
     assert list(pd.read_csv(tmp_path / "a.csv").kind) == ["blue", "red"] * 2
     vae.done("score", "c", "a.csv", "--out", "s.csv")
+    vae.refused("generate", "c", "-n", 2, "--label", "red", "--out", "g.csv", names=("knows no classes", "--condition kind=VALUE"))
 
 
 def test_latents_are_named_by_their_site_and_classes_by_their_names(vae, table, tmp_path):

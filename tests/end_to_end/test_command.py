@@ -343,6 +343,7 @@ def test_interrupted_and_resumed_ends_like_an_uninterrupted_run(vae, tmp_path):
     last = error.splitlines()[-1]
     assert last.startswith("vae: interrupted") and "vae fit --resume --run r" in last and "Traceback" not in error and not out
     assert not (tmp_path / "r/weights.safetensors").exists()
+    vae.refused("score", "r", data, "--out", "s.csv", names=("holds a run that was stopped", "vae fit --resume --run r"))
     vae.done("fit", "--resume", "--run", "r", "--no-report")
     assert (tmp_path / "r/weights.safetensors").read_bytes() == (tmp_path / "whole/weights.safetensors").read_bytes()
 

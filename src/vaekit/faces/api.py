@@ -1,5 +1,6 @@
 """The Python face: give it data, get a trained VAE."""
 
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -183,11 +184,14 @@ def load(path: str | Path, *, reader: nn.Module | None = None, writer: nn.Module
     folder = Path(path)
     if (folder / "ensemble.json").is_file():
         raise InputError(f"{folder}: holds an ensemble, which scores, encodes and reconstructs; for all else give {folder / 'member-1'}")
-    if (folder / RUN).is_file() and not (folder / "system.json").exists() and "system" in read_json(folder / RUN):
-        raise InputError(
-            f"{folder}: holds a checkpoint of a system that was composed by hand, which no file can make again: compose it, and call "
-            "vaekit.train as before with resume=True"
-        )
+    if (folder / RUN).is_file() and not (folder / "system.json").exists():
+        if "system" in read_json(folder / RUN):
+            raise InputError(
+                f"{folder}: holds a checkpoint of a system that was composed by hand, which no file can make again: compose it, and call "
+                "vaekit.train as before with resume=True"
+            )
+        if not (folder / HISTORY).exists():
+            raise InputError(f"{folder}: holds a run that was stopped: go on with it, vae fit --resume --run {shlex.quote(str(folder))}")
     handed = {name: module for name, module in (("reader", reader), ("writer", writer)) if module is not None}
     system = load_system(folder, BOOK, **handed)
     history = History.from_json(read_json(folder / HISTORY)) if (folder / HISTORY).exists() else History()

@@ -5,6 +5,7 @@ r"""The class of each row, from a model that has one behind it.
 A label that a row comes with is left out: what is told is what the model would say of a row without one.
 """
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -110,4 +111,6 @@ def _generated(system: System) -> Trace:
 
 def _needs_class(system: System) -> None:
     if not predicts(system):
-        raise InputError(f"{system.recipe or 'this model'} knows no classes: fit m1, m2 or m1_m2 with labels")
+        told = [str(fact["name"]) for fact in system.modality.state.get("conditions") or [] if fact["names"]]
+        beside = f", or name what it is told, condition={{{told[0]!r}: ...}} (--condition {shlex.quote(told[0])}=VALUE)" if told else ""
+        raise InputError(f"{system.recipe or 'this model'} knows no classes: fit m1, m2 or m1_m2 with labels{beside}")
