@@ -77,7 +77,7 @@ def curves(
 
 
 def many(title: str, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], across: str, up: str) -> str:
-    """A line for each of several models, as wide as the page, as SVG.
+    """A line for each of several models or latents, as wide as the page, as SVG.
 
     Arguments:
         title: what is drawn.

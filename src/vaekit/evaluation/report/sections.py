@@ -136,7 +136,7 @@ def _levels(levels: list[Any], seen: list[Any], gallery: Gallery) -> Section | N
     lines = {name: _series(seen, [v["epoch"] for v in seen], "held_out", re.escape(f"kl.{name}")) for name in names}
     lines = {name: line for name, line in lines.items() if len(line[0]) > 1}
     if lines:
-        pictures.append(Picture("KL of each latent over training", drawing.curves("Rate, held out", lines, "epoch", "nats a row")))
+        pictures.append(Picture("KL of each latent over training", drawing.many("Rate, held out", lines, "epoch", "nats a row")))
     if gallery.kept is not None:
         pictures.append(_sheet(gallery, gallery.kept, "held-out images whose lower latents are drawn anew", "What each level decides"))
     rows = tuple((level["name"], f"{level['rate']:.3g}", f"{level['active']} of {level['width']}") for level in levels)
