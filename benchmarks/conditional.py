@@ -27,7 +27,7 @@ _WATCHED = 1_000
 # Wider latents have more corners that no digit of a class was encoded to: fully connected, of 16 dimensions, 93 % of the means were of
 # their class, of 8, 97.4 %; of these convolutions, 96.7 % of the draws with 8 dimensions after 12 minutes. A rate that costs a little more
 # keeps latents where the prior is: of 6 dimensions 97.0 % of the draws with a weight of 1, and 97.2 % of 5, all from one seed.
-_NETWORK = {"network": "convolution", "hidden": [512, 512, 512], "channels": [16, 64, 64], "blocks": 0, "latent": 6, "beta": 1.25}
+_ARGUMENTS = {"network": "convolution", "hidden": [512, 512, 512], "channels": [16, 64, 64], "blocks": 0, "latent": 6, "beta": 1.25}
 _OPTIONS = {"batch": 128, "rate": 2e-3, "weight_decay": 0.05}
 
 
@@ -38,7 +38,7 @@ def measure(options: Any, record: Record) -> None:
     data = replace(data, condition=data.label[:, None], condition_columns=("label",))
     modality = MODALITIES["image"](binarise="dynamic").fit(data)
     torch.manual_seed(options.seed)
-    given, training = sorted_options(options.set, {**_NETWORK, **_OPTIONS})
+    given, training = sorted_options(options.set, {**_ARGUMENTS, **_OPTIONS})
     system = build(Book(RECIPES, MODALITIES), options.recipe, modality, **given)
     settings = Settings.checked(**{"minutes": options.minutes, "seed": options.seed, **training})
     rows = modality.store(data)
