@@ -202,7 +202,7 @@ def test_charts_are_xml_in_the_colours_of_the_page():
         drawing.overlap({"a": np.eye(4)[:, :2], "b": np.ones((4, 2))}, ("x", "y")),
         drawing.overlap({"a": np.eye(4)[:, :2], "b": np.ones((4, 2))}, ("x", "y"), [np.array([0, 0, 1, 10])] * 2, tuple("abcdefghijk")),
         drawing.histogram("h", np.arange(30.0), np.ones(30), ("a", "b")),
-        drawing.heat("m", np.eye(3), ("a", "b", "c"), ("d", "e", "f"), 1.0, True),
+        drawing.heat("m", np.eye(3), ("a", "b", "c"), ("d", "e", "f"), (-1.0, 1.0), True),
     ]
     for chart in charts:
         root = ElementTree.fromstring(chart)

@@ -4,7 +4,7 @@ from vaekit.tasks.augment import Augmented, augment
 from vaekit.tasks.decode import decode
 from vaekit.tasks.denoise import denoise
 from vaekit.tasks.edit import Direction, direction, edit
-from vaekit.tasks.encode import Encoding, encode
+from vaekit.tasks.encode import Encoding, encode, latent_names
 from vaekit.tasks.ensemble import (
     EnsembleEncoding,
     EnsembleReconstruction,
@@ -25,6 +25,6 @@ from vaekit.tasks.traverse import traverse
 __all__ = [
     "Augmented", "Direction", "Encoding", "EnsembleEncoding", "EnsembleReconstruction", "EnsembleScores", "Prediction", "Scores",
     "augment", "decode", "denoise", "dimension_rates", "direction", "edit", "encode", "encode_together", "generate", "interpolate",
-    "predict", "ranked_dimensions", "reconstruct", "reconstruct_together", "redraw", "score", "score_together",
+    "latent_names", "predict", "ranked_dimensions", "reconstruct", "reconstruct_together", "redraw", "score", "score_together",
     "traverse",
 ]

@@ -9,9 +9,10 @@ from torch import Tensor
 from vaekit.core import dispatch
 from vaekit.core.choose import centre, from_posterior
 from vaekit.core.system import System
+from vaekit.tasks.predict import SITE
 from vaekit.tasks.walk import Rows, at_rest, batches, layout, noise_of
 
-__all__ = ["Encoding", "encode"]
+__all__ = ["Encoding", "encode", "latent_names"]
 
 
 @dataclass(frozen=True)
@@ -65,3 +66,15 @@ def encode(system: System, rows: Rows, seed: int = 0) -> Encoding:
     codes = torch.cat(coded).numpy() if coded else None
     mean, spread, sample = (torch.cat(parts).numpy() for parts in zip(*found))
     return Encoding(mean, spread, sample, codes)
+
+
+def latent_names(system: System) -> list[str]:
+    """What each number of an encoding is called: its place, from 0, after its latent where there are several, `z_0`; a class, `y_rose`.
+
+    Arguments:
+        system: fitted.
+    """
+    shapes, classes = layout(system).shapes, system.modality.classes
+    if len(shapes) == 1:
+        return [str(d) for shape in shapes.values() for d in range(shape.numel())]
+    return [f"{site}_{name}" for site, shape in shapes.items() for name in (classes if site == SITE else range(shape.numel()))]

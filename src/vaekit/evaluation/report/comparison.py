@@ -118,7 +118,7 @@ def _columns(galleries: Mapping[str, Gallery]) -> Section | None:
     if not drawn:
         return None
     columns = next(g.columns for g in galleries.values() if g.columns)
-    svg = drawing.heat("", np.stack(list(drawn.values())), columns, list(drawn), 1.0, wide=True)
+    svg = drawing.heat("", np.stack(list(drawn.values())), columns, list(drawn), (0.0, 1.0), wide=True)
     return Section("Columns, real and drawn", _COLUMNS, (Picture("distance between real and drawn columns by model", svg),))
 
 

@@ -249,7 +249,9 @@ def _edges(values: np.ndarray, bins: int) -> np.ndarray:
     return np.linspace(low, high if high > low else low + 1.0, bins + 1)
 
 
-def heat(title: str, matrix: np.ndarray, across: Sequence[str], down: Sequence[str], limit: float, wide: bool = False) -> str:
+def heat(
+    title: str, matrix: np.ndarray, across: Sequence[str], down: Sequence[str], limits: tuple[float, float], wide: bool = False
+) -> str:
     """A matrix of signed numbers as SVG: blue above zero, brown below.
 
     Arguments:
@@ -257,11 +259,11 @@ def heat(title: str, matrix: np.ndarray, across: Sequence[str], down: Sequence[s
         matrix: `(rows, columns)`.
         across: names of the columns, thinned out where there are many; empty = none.
         down: names of the rows; empty = none.
-        limit: the number at which the colours end.
+        limits: the least and the most that a number can be; colours end at the larger of the two and at its negative.
         wide: as wide as the page.
     """
     with rc_context(_STYLE):  # type: ignore[arg-type]
-        height = 1.3 + 0.24 * len(matrix) if wide else 3.3
+        height, limit = 1.3 + 0.24 * len(matrix) if wide else 3.3, max(map(abs, limits))
         figure, axes = _canvas(9.0 if wide else 2.95, height)
         axes.grid(False)
         image = axes.pcolormesh(matrix[::-1], cmap=_DIVERGING, vmin=-limit, vmax=limit, rasterized=matrix.size > 400, lw=0)
@@ -277,7 +279,9 @@ def heat(title: str, matrix: np.ndarray, across: Sequence[str], down: Sequence[s
         for spine in axes.spines.values():
             spine.set_visible(False)
         along = "vertical" if wide else "horizontal"
-        figure.colorbar(image, ax=axes, orientation=along, shrink=0.8, aspect=24, pad=0.02, ticks=[-limit, 0, limit])
+        ticks = sorted({*limits, 0.0})
+        bar = figure.colorbar(image, ax=axes, orientation=along, shrink=0.8, aspect=24, pad=0.02, ticks=ticks, format="{x:g}")
+        (bar.ax.set_ylim if wide else bar.ax.set_xlim)(*limits)
         return _svg(figure)
 
 

@@ -18,7 +18,7 @@ from vaekit.core.system import System
 from vaekit.evaluation.memorisation import nearest_two
 from vaekit.evaluation.values import filled, take
 from vaekit.tasks.decode import write
-from vaekit.tasks.encode import encode
+from vaekit.tasks.encode import encode, latent_names
 from vaekit.tasks.generate import draw
 from vaekit.tasks.interpolate import interpolate
 from vaekit.tasks.reconstruct import reconstruct
@@ -70,12 +70,12 @@ class Movement:
     """What a step in each latent coordinate does to each column of a table, in the columns' own deviations.
 
     Arguments:
-        dimensions: coordinates, from 0.
+        coordinates: names.
         columns: names.
-        change: `(dimensions, columns)`, value at +2 deviations of the prior less that at -2.
+        change: `(coordinates, columns)`, value at +2 deviations of the prior less that at -2.
     """
 
-    dimensions: tuple[int, ...]
+    coordinates: tuple[str, ...]
     columns: tuple[str, ...]
     change: np.ndarray
 
@@ -117,6 +117,7 @@ class Gallery:
         table: held-out rows of a table, gaps as NaN.
         drawn: rows drawn from the model.
         movement: what each coordinate does to a table.
+        coordinates: names of the latent's coordinates.
     """
 
     limits: tuple[float, float] = (0.0, 1.0)
@@ -136,6 +137,7 @@ class Gallery:
     table: np.ndarray | None = None
     drawn: np.ndarray | None = None
     movement: Movement | None = None
+    coordinates: tuple[str, ...] = field(default=())
 
 
 def carried(dimensions: Mapping[str, Any] | None) -> list[float] | None:
@@ -163,7 +165,8 @@ def gather(system: System, rows: Rows, rates: list[float] | None, seed: int = 0,
     rows = {name: values[chosen] for name, values in rows.items()}
     dense = has_density(system)
     order = [] if rates is None or not dense else [int(d) for d in np.argsort(rates)[::-1][:_MOVED]]
-    gallery = _latents(system, rows, dense, seed)
+    names = tuple(f"z{name}" if name.isdigit() else name for name in latent_names(system))
+    gallery = replace(_latents(system, rows, dense, seed), coordinates=names)
     if len(system.modality.event) == 3:
         gallery = _images(gallery, system, rows, order, dense, seed)
         return gallery if train_rows is None or not dense else replace(gallery, nearest=_nearest(system, rows, train_rows, seed))
@@ -242,7 +245,7 @@ def _images(gallery: Gallery, system: System, rows: Rows, order: list[int], dens
         gallery = replace(gallery, kept=Sheet(told, np.stack([pair[0], *anew])))
     if order:
         walked = traverse(system, _first(rows, 1), dimensions=order, steps=_STEPS, seed=seed)[0]
-        gallery = replace(gallery, moved=Sheet(tuple(f"z{d}" for d in order), _colours(walked, 2)))
+        gallery = replace(gallery, moved=Sheet(tuple(gallery.coordinates[d] for d in order), _colours(walked, 2)))
     return replace(gallery, sampled=_samples(system, rows, seed), real=_beside(system, rows, limits[0])) if dense else gallery
 
 
@@ -336,7 +339,7 @@ def _table(gallery: Gallery, system: System, rows: Rows, order: list[int], dense
         ends = traverse_scaled(system, _first(rows, 1), dimensions=order, span=(-2.0, 2.0), steps=2, seed=seed)[0]
         scale = np.nanstd(real, axis=0)
         change = system.modality.to_raw_spread(ends[:, 1] - ends[:, 0]) / np.where(scale > 0, scale, 1.0)
-        gallery = replace(gallery, movement=Movement(tuple(order), names, change))
+        gallery = replace(gallery, movement=Movement(tuple(gallery.coordinates[d] for d in order), names, change))
     if not dense:
         return gallery
     made = system.modality.to_raw(draw(system, _COMPARED, _again(kept.get("condition")), seed=seed)).astype(float)

@@ -95,12 +95,14 @@ def sections(metrics: Mapping[str, Any], gallery: Gallery, history: Mapping[str,
     rates = (metrics["latent"].get("dimensions") or {}).get("kl") or [None]
     known = [] if None in rates else [float(rate) for rate in rates]
     order = [int(d) for d in np.argsort(carried(metrics["latent"].get("dimensions")) or [])[::-1]]
+    # A class is 0 or 1 in each coordinate: it has no shape to compare.
+    shaped = [d for d in order if gallery.posterior is None or not np.isin(gallery.posterior[:, d], (0.0, 1.0)).all()]
     seen = history.get("validations") or []
     made = [
         _training(seen), _critic(seen), _levels(metrics["latent"].get("levels") or [], seen, gallery),
-        *_images(gallery, known), _map(gallery), _plane(gallery), _rates(known, order), _codes(metrics["latent"].get("dimensions") or {}),
-        _prior(metrics.get("prior"), gallery, order[:2]), _aggregate(gallery, order[:_MARGINS]), _told(metrics.get("labels")),
-        *_table(gallery),
+        *_images(gallery, known), _map(gallery), _plane(gallery), _rates(known, order, gallery.coordinates),
+        _codes(metrics["latent"].get("dimensions") or {}), _prior(metrics.get("prior"), gallery, shaped[:2]),
+        _aggregate(gallery, shaped[:_MARGINS]), _told(metrics.get("labels")), *_table(gallery),
     ]
     return [section for section in made if section is not None]
 
@@ -197,7 +199,7 @@ def _images(gallery: Gallery, rates: list[float]) -> list[Section]:
         picture = _sheet(gallery, gallery.paths, "interpolations between held-out images")
         found.append(Section("Interpolation", captions.INTERPOLATION, (picture,)))
     if gallery.moved is not None:
-        rate_of = {f"z{d}": rate for d, rate in enumerate(rates)}
+        rate_of = dict(zip(gallery.coordinates, rates))
         labels = tuple(f"{label}  {rate_of[label]:.2f} nats" if rates else label for label in gallery.moved.labels)
         picture = _sheet(gallery, Sheet(labels, gallery.moved.images), "images along each latent dimension")
         found.append(Section("Traversals", captions.TRAVERSALS, (picture,)))
@@ -241,11 +243,11 @@ def _plane(gallery: Gallery) -> Section | None:
     return Section("The decoded plane", captions.PLANE, (picture,))
 
 
-def _rates(rates: list[float], order: list[int]) -> Section | None:
+def _rates(rates: list[float], order: list[int], names: tuple[str, ...]) -> Section | None:
     if not rates:
         return None
     first = order[:_BARS]
-    svg = drawing.bars([f"z{d}" for d in first], [max(rates[d], 0.0) for d in first], "KL, nats a row")
+    svg = drawing.bars([names[d] for d in first], [max(rates[d], 0.0) for d in first], "KL, nats a row")
     part = f" The first {_BARS} of {len(order)} are shown." if len(order) > _BARS else ""
     return Section("Rate by dimension", captions.RATES + part, (Picture("KL of each latent dimension", svg),))
 
@@ -272,7 +274,8 @@ def _prior(measured: Mapping[str, Any] | None, gallery: Gallery, order: list[int
         asked, n = gallery.asked, min(len(gallery.posterior), len(gallery.prior))
         panels = {"Encoded rows": gallery.posterior[:, order], "Draws from the prior, as many": gallery.prior[:n, order]}
         label = () if asked is None else (asked.posterior, asked.prior[:n])
-        svg = drawing.overlap(panels, (f"z{order[0]}", f"z{order[1]}"), label, () if asked is None else asked.names)
+        axes = (gallery.coordinates[order[0]], gallery.coordinates[order[1]])
+        svg = drawing.overlap(panels, axes, label, () if asked is None else asked.names)
         pictures.append(Picture("encoded rows and draws from the prior in the two latent dimensions that matter most", svg))
         see = captions.PRIOR + (captions.PRIOR_BY_CLASS if asked is not None else "")
     rate, others = measured["rate"], measured["others"]
@@ -317,7 +320,7 @@ def _instead(others: list[Any]) -> str:
 def _aggregate(gallery: Gallery, order: list[int]) -> Section | None:
     if gallery.posterior is None or gallery.prior is None or not order:
         return None
-    pairs = {f"z{d}": (gallery.posterior[:, d], gallery.prior[:, d]) for d in order}
+    pairs = {gallery.coordinates[d]: (gallery.posterior[:, d], gallery.prior[:, d]) for d in order}
     return Section("Aggregate posterior and prior", captions.AGGREGATE, _histograms(pairs, ("encoded", "prior")), 3)
 
 
@@ -337,7 +340,8 @@ def _told(labels: Mapping[str, Any] | None) -> Section | None:
     counts = np.asarray(labels["confusion"], dtype=float)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     names = [str(name) for name in labels["classes"]]
-    picture = Picture("share of each class's rows by the class that the model tells", drawing.heat("", share, names, names, 1.0, wide=True))
+    svg = drawing.heat("", share, names, names, (0.0, 1.0), wide=True)
+    picture = Picture("share of each class's rows by the class that the model tells", svg)
     return Section("Classes, true and told", captions.TOLD, (picture,))
 
 
@@ -349,8 +353,8 @@ def _table(gallery: Gallery) -> list[Section | None]:
     if gallery.movement is not None:
         m = gallery.movement
         kept = np.sort(np.argsort(np.abs(m.change).max(0))[::-1][:_CORRELATED])
-        names, dimensions = [m.columns[i] for i in kept], [f"z{d}" for d in m.dimensions]
-        svg = drawing.heat("", m.change[:, kept], names, dimensions, 3.0, wide=True)
+        names = [m.columns[i] for i in kept]
+        svg = drawing.heat("", m.change[:, kept], names, list(m.coordinates), (-3.0, 3.0), wide=True)
         picture = Picture("change of each column by latent dimension", svg)
         found.append(Section("What each dimension does", captions.EFFECTS, (picture,)))
     return found
@@ -370,7 +374,7 @@ def _correlated(real: np.ndarray, drawn: np.ndarray, columns: tuple[str, ...]) -
     a, b = (correlations(values[:, :_CORRELATED]) for values in (real, drawn))
     shown = {"Real": a, "Drawn": b, "Drawn less real": b - a}
     names = columns[: len(a)] if len(a) <= _LETTERED else ()
-    pictures = (Picture(f"correlations, {name.lower()}", drawing.heat(name, m, names, names, 1.0)) for name, m in shown.items())
+    pictures = (Picture(f"correlations, {name.lower()}", drawing.heat(name, m, names, names, (-1.0, 1.0))) for name, m in shown.items())
     part = f" The first {_CORRELATED} columns are shown." if real.shape[1] > _CORRELATED else ""
     return Section("Correlations", captions.CORRELATIONS + part, tuple(pictures), 3)
 

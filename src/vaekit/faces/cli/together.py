@@ -18,7 +18,7 @@ from vaekit.data import open_writer
 from vaekit.faces.cli.answer import Answer, Stopped
 from vaekit.faces.cli.fitting import OPTIONS, asked, folder_of, refuse_none_held_out
 from vaekit.faces.cli.results import beside, place_of, writing_rows
-from vaekit.faces.cli.using import chunks_of, latent_names, place_of_numbers, written
+from vaekit.faces.cli.using import chunks_of, place_of_numbers, written
 from vaekit.faces.ensembles import Ensemble, ensemble, load
 from vaekit.faces.progress import Lines, on_terminal, working
 from vaekit.operations.store import write_json
@@ -140,8 +140,8 @@ def encode(run: Path, data: str, out: Path, values: str, condition: list[str], s
         raise InputError(f"--values {values!r} must be any of {', '.join(_PARTS)}, with commas between")
     first = made.members[0]
     place, rows = place_of_numbers(first, out), 0
-    numbered = range(1, len(made.members) + 1)
-    columns = [f"member_{m}_{name}_{d}" for m in numbered for name in wanted for d in latent_names(first)] if place.tabular else []
+    numbered, latents = range(1, len(made.members) + 1), tasks.latent_names(first.system)
+    columns = [f"member_{m}_{name}_{d}" for m in numbered for name in wanted for d in latents] if place.tabular else []
     with open_writer(place.path, columns, place.kind) as writer:
         for _, stored in chunks_of(first, data, condition):
             each = [tasks.encode(member.system, stored, seed) for member in made.members]

@@ -28,10 +28,9 @@ from vaekit.faces.cli.values import condition_of, numbers
 from vaekit.faces.factors import labelled_by
 from vaekit.faces.fitted import FittedVAE
 from vaekit.faces.matching import matching, matching_chunks
-from vaekit.tasks.predict import SITE
 
 __all__ = [
-    "PARTS", "as_named", "chunks_of", "class_column", "denoise", "encode", "generate", "interpolate", "latent_names", "mapped", "names_of",
+    "PARTS", "as_named", "chunks_of", "class_column", "denoise", "encode", "generate", "interpolate", "mapped", "names_of",
     "place_of_numbers", "reconstruct", "redraw", "rows_at_once", "score", "seed_of_chunk", "traverse", "written",
 ]
 
@@ -145,7 +144,7 @@ def encode(run: Path, data: str, out: Path, values: str, condition: list[str], s
     if "codes" in wanted and not length:
         raise InputError("--values codes: the latent of this model is not one of codes; use mean")
     place = place_of_numbers(fitted, out)
-    rows, latents = 0, latent_names(fitted)
+    rows, latents = 0, tasks.latent_names(fitted.system)
     each = {name: list(map(str, range(length))) if name == "codes" else latents for name in wanted}
     columns = [f"{name}_{d}" for name in wanted for d in each[name]] if place.tabular else []
     with open_writer(place.path, columns, place.kind) as writer:
@@ -319,14 +318,6 @@ def class_column(fitted: FittedVAE) -> str:
 def names_of(fitted: FittedVAE) -> list[str]:
     """The facts that a model is told of each row; none where it has no condition."""
     return list(fitted.data.get("condition_columns") or [])
-
-
-def latent_names(fitted: FittedVAE) -> list[str]:
-    """Coordinates by their places, from 0, after their latent where there are several: `z_0`; of a class by its names: `y_rose`."""
-    shapes, classes = tasks.walk.layout(fitted.system).shapes, fitted.system.modality.classes
-    if len(shapes) == 1:
-        return [str(d) for shape in shapes.values() for d in range(shape.numel())]
-    return [f"{site}_{name}" for site, shape in shapes.items() for name in (classes if site == SITE else range(shape.numel()))]
 
 
 def _columns_of(fitted: FittedVAE, given: Any, rows: int) -> dict[str, np.ndarray]:
