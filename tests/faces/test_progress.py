@@ -76,6 +76,20 @@ def test_lines_are_ten_seconds_apart_and_the_last_is_always_told(capsys, monkeyp
     assert "epoch 5.5  distortion 84 + rate 13 nats  held-out 97.64 (lowest 97.64) nats  12/16 units  0:51 left" in told[0]
 
 
+def test_the_time_left_is_that_of_the_stage(capsys, monkeypatch):
+    """The seconds of a run count from its beginning, its progress from that of the stage."""
+    monkeypatch.setattr("vaekit.faces.progress._EVERY_SECONDS", 0.0)
+
+    def told(*moments: tuple[int, float, float]) -> list[str]:
+        lines = Lines()
+        for stage, seconds, progress in moments:
+            lines.validation(replace(VALIDATION, stage=stage, seconds=seconds, progress=progress))
+        return [line.rpartition("  ")[2] for line in capsys.readouterr().err.splitlines()]
+
+    assert told((0, 600.0, 0.5), (0, 1200.0, 1.0), (1, 1230.0, 0.1))[::2] == ["10:00 left", "4:30 left"]
+    assert told((1, 1230.0, 0.1), (1, 1290.0, 0.3))[1] == "3:30 left"
+
+
 def test_the_lowest_is_that_of_the_stage():
     bar = Bar()
     for stage, value, best in ((0, 4.0, 4.0), (0, 6.0, 4.0), (1, 15.0, 15.0), (1, 14.0, 14.0)):

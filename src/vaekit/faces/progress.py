@@ -30,6 +30,26 @@ def on_terminal() -> bool:
     return console.is_terminal or console.is_jupyter
 
 
+class _Clock:
+    """How long a stage will still take, at the pace that it has had."""
+
+    def __init__(self) -> None:
+        self._stage, self._began, self._done = 0, 0.0, 0.0
+        self._told: float | None = None
+
+    def left(self, at: Moment | Validation) -> str:
+        """Minutes and seconds to the end of the stage; empty where there is no pace yet."""
+        if at.stage != self._stage:
+            # A stage begins where the one before it ended; of one that is resumed, nothing was told before.
+            self._began, self._done = (at.seconds, at.progress) if self._told is None else (self._told, 0.0)
+            self._stage = at.stage
+        self._told = at.seconds
+        if not self._done < at.progress < 1:
+            return ""
+        seconds = round((at.seconds - self._began) * (1 - at.progress) / (at.progress - self._done))
+        return f"{seconds // 60}:{seconds % 60:02} left"
+
+
 class _Watcher:
     """What both ways of showing a run keep: the lowest held-out value of the stage so far.
 
@@ -39,6 +59,7 @@ class _Watcher:
     def __init__(self) -> None:
         self.lowest: float | None = None
         self._stage = 0
+        self._clock = _Clock()
 
     def measured(self, validation: Validation) -> float:
         """The loss on held-out rows, nats: the negative bound where the model has one."""
@@ -61,7 +82,7 @@ class Bar(_Watcher):
         """Move the bar."""
         if self._shown is None:
             self._start()
-        self._shown.update(self._task, completed=moment.progress, left=_left(moment), words=self._words(moment), refresh=True)
+        self._shown.update(self._task, completed=moment.progress, left=self._clock.left(moment), words=self._words(moment), refresh=True)
 
     def validation(self, validation: Validation) -> None:
         """Remember the lowest; the bar of a finished stage stays as it is."""
@@ -117,13 +138,13 @@ class Lines(_Watcher):
     def validation(self, validation: Validation) -> None:
         """Tell the measurement, where the last one is long enough ago."""
         value = self.measured(validation)
-        now = time.monotonic()
+        now, left = time.monotonic(), self._clock.left(validation)
         if validation.progress < 1 and now - self._told_at < _EVERY_SECONDS:
             return
         self._told_at = now
         words = (
             f"{validation.progress:4.0%}  epoch {validation.epoch:.1f}", losses(validation.train),
-            f"held-out {value:.4g} (lowest {self.lowest:.4g}) nats", _units(validation), _left(validation),
+            f"held-out {value:.4g} (lowest {self.lowest:.4g}) nats", _units(validation), left,
         )
         print("  ".join(filter(None, words)), file=sys.stderr, flush=True)
 
@@ -152,13 +173,6 @@ def _named(readings: Mapping[str, float]) -> list[str]:
 
 def _units(at: Moment | Validation) -> str:
     return f"{at.active_units}/{at.latent_units} units" if at.latent_units else ""
-
-
-def _left(at: Moment | Validation) -> str:
-    if not 0 < at.progress < 1:
-        return ""
-    seconds = round(at.seconds * (1 - at.progress) / at.progress)
-    return f"{seconds // 60}:{seconds % 60:02} left"
 
 
 @contextmanager
