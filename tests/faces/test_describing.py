@@ -109,7 +109,7 @@ def test_what_makes_a_recipe_itself_is_told():
     vamp = in_words(example_of("vamp_vae"))
     assert "prior p(z): learned normal mixture" in vamp and "pseudo-inputs: 500 × 64" in vamp
     assert [layer.made for layer in dissect(example_of("vamp_vae")).organs[1].layers] == [(64,), (256,), (256,), (32,)]
-    assert "prior p(z): learned normal" in in_words(example_of("cvae")) and "q(z|x, c)" in in_words(example_of("cvae"))
+    assert "prior p(z): learned correlated normal" in in_words(example_of("cvae")) and "q(z|x, c)" in in_words(example_of("cvae"))
     assert "condition:" in in_words(CASES["condition"]()) and "q(z|x, c)" in in_words(CASES["condition"]())
 
 

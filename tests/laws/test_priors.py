@@ -10,12 +10,14 @@ from torch import nn
 
 from vaekit.core.choose import from_posterior, from_prior
 from vaekit.core.conditional import Neural
-from vaekit.core.dispatch import centre, from_noise, stop, temper
+from vaekit.core.dispatch import centre, divergence, from_noise, stop, temper
 from vaekit.core.errors import InputError
 from vaekit.core.objective import Step
+from vaekit.parts.distributions import CorrelatedNormal
 from vaekit.parts.objectives import KL
 from vaekit.parts.posteriors import Point
-from vaekit.parts.priors import Vamp
+from vaekit.parts.priors import Vamp, conditional_normal
+from vaekit.parts.priors.conditional import Correlated
 from vaekit.training import Settings, fit
 from vaekit.training.measure import measure
 
@@ -114,6 +116,82 @@ def test_a_mixture_is_tempered_by_component_and_can_be_stopped():
     z = torch.zeros(1, 1, 3)
     assert prior.log_prob(z).requires_grad and not stop(prior).log_prob(z).requires_grad
     assert system.model(held_out(feed).without_x(), from_prior(0.5)).sites["z"].z.shape == (1, 32, 3)
+
+
+def correlated(latent: int = 4) -> tuple[CorrelatedNormal, torch.distributions.MultivariateNormal]:
+    """A normal of three rows, and torch's own by its covariance, in double precision."""
+    torch.manual_seed(0)
+    location, scale = torch.randn(1, 3, latent).double(), torch.rand(1, 3, latent).double() + 0.3
+    slopes = torch.randn(1, 3, latent, latent).double().tril(-1)
+    factor = (torch.eye(latent).double() - slopes).inverse().tril() * scale.unsqueeze(-2)
+    return CorrelatedNormal(location, scale, slopes), torch.distributions.MultivariateNormal(location, scale_tril=factor)
+
+
+def test_a_correlated_normal_is_the_one_of_its_covariance():
+    ours, theirs = correlated()
+    z = torch.randn(5, 3, 4).double()
+    torch.testing.assert_close(ours.log_prob(z), theirs.log_prob(z))
+    torch.testing.assert_close(ours.variance, theirs.variance)
+    torch.testing.assert_close(centre(ours), theirs.mean)
+    cold, colder = temper(ours, 0.5), torch.distributions.MultivariateNormal(theirs.mean, 0.25 * theirs.covariance_matrix)
+    torch.testing.assert_close(cold.log_prob(z), colder.log_prob(z))
+    torch.testing.assert_close(stop(ours).log_prob(z), theirs.log_prob(z))
+    for drawn in (ours.sample((40_000,))[:, 0], from_noise(ours, torch.rand(40_000, 3, 4).double())):
+        away = drawn - theirs.mean
+        products = away.unsqueeze(-1) * away.unsqueeze(-2)
+        assert bool(((products.mean(0) - theirs.covariance_matrix).abs() < 5 * products.std(0) / 200).all())
+
+
+def test_the_kl_to_a_correlated_normal_is_torchs_and_no_part_of_it_is_below_zero():
+    ours, theirs = correlated()
+    location, scale = torch.randn(2, 3, 4).double(), torch.rand(2, 3, 4).double() + 0.2
+    normal = torch.distributions.Normal(location, scale)
+    parts = divergence(torch.distributions.Independent(normal, 1), ours)
+    whole = torch.distributions.kl_divergence(torch.distributions.MultivariateNormal(location, scale_tril=torch.diag_embed(scale)), theirs)
+    torch.testing.assert_close(parts.sum(-1), whole)
+    assert bool((parts >= 0).all())
+
+
+def test_a_correlated_prior_begins_as_independent_and_its_slopes_learn():
+    torch.manual_seed(0)
+    prior = conditional_normal(3, 2, (8,), correlated=True)
+    condition = torch.randn(1, 5, 2)
+    assert not prior(condition).slopes.any()
+    z = torch.randn(1, 5, 3)
+    prior(condition).log_prob(z).sum().backward()
+    assert prior.head.weight.grad[6:].abs().min() > 0
+
+
+def test_a_prior_of_a_class_learns_that_its_latents_are_correlated():
+    """Latents that are given: the best normal is that of their moments, within each class."""
+    torch.manual_seed(0)
+    prior = conditional_normal(2, 2, (16,), correlated=True)
+    label = torch.arange(400) % 2
+    condition = torch.nn.functional.one_hot(label).float().unsqueeze(0)
+    e = torch.randn(400, 2)
+    z = torch.stack([e[:, 0], torch.where(label == 0, 0.9, -0.9) * e[:, 0] + 0.3 * e[:, 1]], dim=-1).unsqueeze(0)
+    optimiser = torch.optim.Adam(prior.parameters(), 0.03)
+    for _ in range(400):
+        optimiser.zero_grad()
+        (-prior(condition).log_prob(z).mean()).backward()
+        optimiser.step()
+    found = prior(condition[:, :2])
+    for k in (0, 1):
+        wanted = torch.cov(z[0, label == k].T, correction=0)
+        torch.testing.assert_close(found.slopes[0, k, 1, 0], wanted[0, 1] / wanted[0, 0], rtol=0.02, atol=0.02)
+        torch.testing.assert_close(found.variance[0, k], wanted.diagonal(), rtol=0.05, atol=0.02)
+
+
+def test_a_recipes_prior_is_correlated_where_it_may_be():
+    system, feed = made("real", "cvae", condition=True)
+    site = system.model(held_out(feed), from_posterior(2)).sites["z"]
+    assert isinstance(site.prior, CorrelatedNormal) and site.kl_by_dimension().shape[-1] == 3
+    # The floor of a rate that a spread of the means has is that under a diagonal.
+    for arguments in ({"correlated": False}, {"mean_spread": 0.6}):
+        system, feed = made("real", "cvae", condition=True, **arguments)
+        prior = system.model(held_out(feed), from_posterior()).sites["z"].prior
+        assert isinstance(prior, torch.distributions.Independent)
+    assert isinstance(conditional_normal(128, 2).family, Correlated) and not isinstance(conditional_normal(129, 2).family, Correlated)
 
 
 @pytest.mark.parametrize("recipe", ["vamp_vae", "flow_vae", "sphere_vae"])

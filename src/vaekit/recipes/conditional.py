@@ -27,8 +27,8 @@ __all__ = ["cvae"]
 
 def cvae(
     modality: Modality, latent: Count = 16, beta: NonNegativeWeight = 1.0, free_bits: NonNegative = 0.0,
-    prior: tuple[Count, ...] = (64,), likelihood: Any = "auto", reader: nn.Module | None = None, writer: nn.Module | None = None,
-    mean_spread: NonNegative = 0.0, **network: Any,
+    prior: tuple[Count, ...] = (64,), correlated: bool | None = None, likelihood: Any = "auto",
+    reader: nn.Module | None = None, writer: nn.Module | None = None, mean_spread: NonNegative = 0.0, **network: Any,
 ) -> System:
     """The conditional VAE: -log p(x|z, c) + beta KL(q(z|x, c) || p(z|c)), with a prior that is learned; needs a condition.
 
@@ -36,8 +36,11 @@ def cvae(
         modality: fitted to the data.
         latent: dimensions of z.
         beta: weight of the rate, a number or a schedule.
-        free_bits: nats a coordinate below which the rate costs nothing more.
+        free_bits: nats a coordinate below which the rate costs nothing more, given the coordinates before it.
         prior: widths of the network from the condition to p(z|c).
+        correlated: whether the latent's coordinates may be correlated within a condition; False = a diagonal, as in the paper, under which
+            many rows that are drawn for a class are of none; None = up to 128 dimensions, since each row has latent^2 / 2 correlations.
+            With a `mean_spread` it is the diagonal, or there would be no floor of the rate.
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder; what is frozen of it stays so.
         writer: a person's own decoder; what is frozen of it stays so.
@@ -47,7 +50,7 @@ def cvae(
 
     Source: Sohn, Lee, Yan 2015, Learning structured output representation using deep conditional generative models.
     """
-    learned = conditional_normal(latent, modality.condition_width, prior)
+    learned = conditional_normal(latent, modality.condition_width, prior, correlated, bool(mean_spread))
     posterior = residual_posterior(modality.reader(own=reader, **network), latent, learned, mean_spread)
     decoder = modality.writer(latent, likelihood=likelihood, own=writer, **network)
     model = VAE(posterior, learned, decoder)
