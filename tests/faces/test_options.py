@@ -67,7 +67,7 @@ def test_every_range_is_told():
     left = {n for _, _, n in OPTIONS} - set(OUTSIDE)
     assert left == {"likelihood", "doubly_reparameterised", "reader", "writer", "network", "activation", "gated", "norm", "binarise",
                     "gaps", "constant", "weighting", "kernel", "flow",
-                    "codebook", "hard", "classifier"}
+                    "codebook", "hard", "classifier", "correlated"}
 
 
 def test_nothing_is_opened_before_the_arguments_are_right():
