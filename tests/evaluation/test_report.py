@@ -311,6 +311,19 @@ def test_coordinates_are_sorted_by_what_rows_differ_in_where_a_kl_has_none(cases
     assert gallery.moved.labels == tuple(f"z{d}" for d in np.argsort(dimensions["variance_of_means"])[::-1])
 
 
+def test_coordinates_of_several_latents_are_called_by_name_and_a_class_has_no_shape(tmp_path):
+    iris = load_iris()
+    told = {"hidden": [8], "epochs": 1, "compile": False, "progress": False}
+    two = vk.fit(iris.data, "ladder_vae", levels=2, latent=1, **told)
+    names = gather(two.system, two.parts["test"], None).coordinates
+    assert names == ("level1_0", "level2_0") and gather(two.system, two.parts["test"], None).map.axes == names
+    known = vk.fit(iris.data, "m2", labels=iris.target, latent=2, **told)
+    known.report(tmp_path / "known.html", particles=2)
+    drawn = (tmp_path / "known.html").read_text(encoding="utf-8")
+    shapes = drawn.partition("Aggregate posterior and prior")[2].partition("<section")[0]
+    assert "y_0" in drawn and "z_0" in shapes and "y_0" not in shapes
+
+
 @pytest.mark.parametrize("case", ["plane", "conditional"])
 def test_each_row_of_a_traversal_stands_with_its_own_rate_the_largest_first(cases, case):
     metrics, text, _ = cases[case]

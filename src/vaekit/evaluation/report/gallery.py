@@ -165,8 +165,7 @@ def gather(system: System, rows: Rows, rates: list[float] | None, seed: int = 0,
     rows = {name: values[chosen] for name, values in rows.items()}
     dense = has_density(system)
     order = [] if rates is None or not dense else [int(d) for d in np.argsort(rates)[::-1][:_MOVED]]
-    names = tuple(f"z{name}" if name.isdigit() else name for name in latent_names(system))
-    gallery = replace(_latents(system, rows, dense, seed), coordinates=names)
+    gallery = _latents(system, rows, dense, seed)
     if len(system.modality.event) == 3:
         gallery = _images(gallery, system, rows, order, dense, seed)
         return gallery if train_rows is None or not dense else replace(gallery, nearest=_nearest(system, rows, train_rows, seed))
@@ -195,6 +194,7 @@ def _latents(system: System, rows: Rows, dense: bool, seed: int) -> Gallery:
     code = encode(system, kept, seed)
     # A class that was not there in training has no name to be shown by.
     means, known = code.mean, len(system.modality.classes)
+    names = tuple(f"z{name}" if name.isdigit() else name for name in latent_names(system))
     label = torch.where(kept["label"] < known, kept["label"], -1).numpy() if "label" in kept else None
     projected = means.shape[1] > 2
     if projected:
@@ -203,10 +203,10 @@ def _latents(system: System, rows: Rows, dense: bool, seed: int) -> Gallery:
         axes = ("first principal component", "second principal component")
     else:
         points = means if means.shape[1] == 2 else np.concatenate([means, code.sample - means], axis=1)
-        axes = ("z0", "z1" if means.shape[1] == 2 else "posterior noise of z0")
+        axes = (names[0], names[1] if means.shape[1] == 2 else f"posterior noise of {names[0]}")
     shown = None if len(points) < 3 or points.shape[1] < 2 else Map(points, axes, label, system.modality.classes, projected)
     if not dense:
-        return Gallery(map=shown)
+        return Gallery(map=shown, coordinates=names)
     places = layout(system)
     with at_rest(system, seed):
         trace = system.model(Batch(condition=_again(kept.get("condition")), size=_COMPARED), from_prior())
@@ -214,7 +214,7 @@ def _latents(system: System, rows: Rows, dense: bool, seed: int) -> Gallery:
     steering = _steering(system)
     told = None if steering is None else kept["condition"].argmax(1)
     asked = None if steering is None or told is None else Asked(steering[1], told.numpy(), _again(told).numpy())
-    return Gallery(map=shown, posterior=code.sample, prior=prior, asked=asked)
+    return Gallery(map=shown, posterior=code.sample, prior=prior, asked=asked, coordinates=names)
 
 
 @overload
