@@ -3,7 +3,8 @@ r"""Whether samples of a class are of that class: a conditional VAE of MNIST, ju
 Digits are drawn class by class from p(z|c) and p(x|z, c), and so are the means of p(x|z, c). Means are grey, as MNIST is: a classifier of
 MNIST judges them. Draws are of bits, as the images that the model learns from are: they are judged by that classifier, and by one that
 was shown bits of the same training images. Neither ever saw a drawn image. What each makes of real test images is the most that can be
-asked of drawn ones: of grey ones and of bits, for the classifier that judges both.
+asked of drawn ones: of grey ones and of bits, for the classifier that judges both. With `--bytes` the model learns from the grey images
+themselves, nothing is named but the minutes, and one classifier judges draws and means.
 
 Images that all look alike are easily of their class: coverage, within each class and in the judge's features, says how many of the real
 ones have a drawn one near, beside the same for as many real training images.
@@ -41,9 +42,9 @@ def measure(options: Any, record: Record) -> None:
     data, test = mnist()
     assert data.label is not None
     data = replace(data, condition=data.label[:, None], condition_columns=("label",))
-    modality = MODALITIES["image"](binarise="dynamic").fit(data)
+    modality = MODALITIES["image"](**({} if options.bytes else {"binarise": "dynamic"})).fit(data)
     torch.manual_seed(options.seed)
-    given, training = sorted_options(options.set, {**_ARGUMENTS, **_OPTIONS})
+    given, training = sorted_options(options.set, {} if options.bytes else {**_ARGUMENTS, **_OPTIONS})
     system = build(Book(RECIPES, MODALITIES), options.recipe, modality, **given)
     settings = Settings.checked(**{"minutes": options.minutes, "seed": options.seed, **training})
     rows = modality.store(data)
@@ -52,24 +53,28 @@ def measure(options: Any, record: Record) -> None:
     classes = torch.arange(10).repeat_interleave(options.each)
     known = modality.condition(classes.numpy(), len(classes))
     made = {name: draw(system, len(classes), known, 1.0, options.seed, name == "means") for name in ("draws", "means")}
-    last = history.validations[-1]
-    how = f"{options.recipe} told the class, {last.epoch:.0f} epochs in {settings.minutes:g} min; {json.dumps({**given, **training})}"
-    judges = {
-        "grey": trained_classifier(data, test, options.seed),
-        "bits": trained_classifier(data, test, options.seed, shown=torch.bernoulli),
-    }
+    if options.bytes:
+        made = {name: torch.as_tensor(modality.to_raw(images)).float() / 255 for name, images in made.items()}
+    epochs = " + ".join(f"{epoch:.0f}" for epoch in {v.stage: v.epoch for v in history.validations}.values())
+    how = f"{options.recipe} told the class, {epochs} epochs in {settings.minutes:g} min; {json.dumps({**given, **training})}"
+    judges = {"grey": trained_classifier(data, test, options.seed)}
+    if not options.bytes:
+        judges["bits"] = trained_classifier(data, test, options.seed, shown=torch.bernoulli)
     few = data.take(_of_each(data.label, options.each))
     noise = torch.Generator().manual_seed(options.seed)
     grey = {name: torch.from_numpy(part.x) for name, part in (("test", test), ("training", few))}
     real = {"grey": grey, "bits": {name: torch.bernoulli(images / 255, generator=noise) for name, images in grey.items()}}
     labels = torch.as_tensor(test.label)
-    right = (judges["grey"].probabilities(real["bits"]["test"]).argmax(-1) == labels).float()
-    words = f"bits of the test images, which no model drew; judge {judges['grey'].fingerprint}"
-    record.add(figure("agreement, real bits, judge of grey", float(right.mean()), "share", len(right), words, options.seed))
-    # A judge of grey does not find 97 % of real bits right either.
-    for images, shown, limit in (("draws", "bits", _AGREE), ("draws", "grey", None), ("means", "grey", _AGREE)):
-        record.add(*_agreement(f"{images}, judge of {shown}", judges[shown], made[images], options.seed, limit, how))
-    for images, shown in (("draws", "bits"), ("means", "grey")):
+    if not options.bytes:
+        right = (judges["grey"].probabilities(real["bits"]["test"]).argmax(-1) == labels).float()
+        words = f"bits of the test images, which no model drew; judge {judges['grey'].fingerprint}"
+        record.add(figure("agreement, real bits, judge of grey", float(right.mean()), "share", len(right), words, options.seed))
+        # Nor does that judge find 97 % of real bits right.
+        record.add(*_agreement("draws, judge of grey", judges["grey"], made["draws"], options.seed, None, how))
+    pairs = (("draws", "grey" if options.bytes else "bits"), ("means", "grey"))
+    for images, shown in pairs:
+        record.add(*_agreement(f"{images}, judge of {shown}", judges[shown], made[images], options.seed, _AGREE, how))
+    for images, shown in pairs:
         features = [judges[shown].features(part) for part in (real[shown]["test"], made[images], real[shown]["training"])]
         words = f"mean over classes, of the test images of each; features of judge {judges[shown].fingerprint}"
         for name, which in ((images, features[1]), (f"training images in {shown}", features[2])):
@@ -103,6 +108,7 @@ def main() -> int:
     """The command line."""
     parser = arguments(__doc__)
     parser.add_argument("--recipe", default="cvae", choices=sorted(set(RECIPES) - {"autoencoder"}), help="told the class as a condition")
+    parser.add_argument("--bytes", action="store_true", help="of grey images, with everything as the recipe and the settings have it")
     parser.add_argument("--minutes", type=float, default=20.0, help="wall-clock budget of training")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--run", type=Path, metavar="DIR", help="folder of checkpoints")

@@ -31,7 +31,7 @@ OUTSIDE = {
     "groups": 0, "prior": [8, 0], "pseudo_inputs": 0, "share": 1.5, "critic": [8, 0], "strength": -1.0, "diagonal": -0.5, "alpha": -0.5,
     "distortion": -0.5, "penalty": -0.5, "steps": 0, "flow_hidden": [8, 0], "context": 0, "width": 0, "levels": 0,
     "vae_share": 1.0, "joint": 1.0, "labelled": 1.5, "top_first": 1.5, "features": 0, "above": [8, 0], "shift": -1,
-    "mean_spread": -0.5, "encoder_steps": -1, "curvature": 0, "planes": 0,
+    "mean_spread": -0.5, "encoder_steps": -1, "curvature": 0, "planes": 0, "components": 0,
     "bottleneck": 1.5, "codes": 1, "commitment": -0.5, "temperature": 0, "prior_width": 0, "prior_layers": 0,
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from vaekit.core.batch import Batch
 from vaekit.core.modality import Modality
@@ -110,3 +111,11 @@ def made(name: str, recipe: str = "vae", condition: bool = False, seed: int = 0,
 def held_out(feed: Feed) -> Batch:
     """The held-out rows as one batch."""
     return next(iter(feed.validation.in_order()))
+
+
+def shaken(module: nn.Module, much: float = 0.4) -> nn.Module:
+    """Parameters away from where they start, such as a flow's identity."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += much * torch.randn_like(parameter)
+    return module

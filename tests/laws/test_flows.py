@@ -10,7 +10,7 @@ from multiprocessing.reduction import ForkingPickler
 import pytest
 import torch
 import zuko
-from systems import held_out, made
+from systems import held_out, made, shaken
 from torch import Tensor, nn
 from torch.distributions import Independent, MultivariateNormal, Normal
 
@@ -31,14 +31,6 @@ from vaekit.parts.objectives import FlowMatching
 from vaekit.training import Settings, fit
 
 CONTEXT = 2
-
-
-def shaken(module: nn.Module, much: float = 0.4) -> nn.Module:
-    """Parameters away from the identity that a flow starts as."""
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter += much * torch.randn_like(parameter)
-    return module
 
 
 def posterior(flow: str, latent: int, rows: int = 4) -> NormalFlow:
@@ -393,7 +385,10 @@ class Halting:
             raise RuntimeError("stopped")
 
 
-@pytest.mark.parametrize(("recipe", "own"), [("flow_prior_vae", {"flow_hidden": (8,)}), ("latent_diffusion", {"width": 8})])
+@pytest.mark.parametrize(
+    ("recipe", "own"),
+    [("flow_prior_vae", {"flow_hidden": (8,)}), ("latent_diffusion", {"width": 8}), ("cvae", {"condition": True, "share": 0.5})],
+)
 def test_a_run_that_stops_in_the_second_stage_goes_on_with_the_prior_it_had_begun(tmp_path, recipe, own):
     settings = Settings(epochs=6, batch=32, rate=5e-3, validations=3, average=0, compile=False, precision="32")
     whole, feed = made("real", recipe, **own)

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from systems import held_out, made
+from systems import held_out, made, shaken
 from torch import nn
 
 from vaekit.core.choose import from_posterior, from_prior
@@ -13,10 +13,10 @@ from vaekit.core.conditional import Neural
 from vaekit.core.dispatch import centre, divergence, from_noise, stop, temper
 from vaekit.core.errors import InputError
 from vaekit.core.objective import Step
-from vaekit.parts.distributions import CorrelatedNormal
+from vaekit.parts.distributions import CorrelatedMixture, CorrelatedNormal
 from vaekit.parts.objectives import KL
 from vaekit.parts.posteriors import Point
-from vaekit.parts.priors import Vamp, conditional_normal
+from vaekit.parts.priors import Mixture, Vamp, conditional_normal
 from vaekit.parts.priors.conditional import Correlated
 from vaekit.training import Settings, fit
 from vaekit.training.measure import measure
@@ -182,16 +182,123 @@ def test_a_prior_of_a_class_learns_that_its_latents_are_correlated():
         torch.testing.assert_close(found.variance[0, k], wanted.diagonal(), rtol=0.05, atol=0.02)
 
 
+def framed() -> tuple[CorrelatedMixture, torch.distributions.MixtureSameFamily]:
+    """A mixture of four components in the frame of three rows, and torch's own by means and covariances, in double precision."""
+    (frame, outer), D = correlated(), torch.distributions
+    location, scale = torch.randn(1, 3, 4, 4).double(), torch.rand(1, 3, 4, 4).double() + 0.3
+    slopes, logits = torch.randn(1, 3, 4, 4, 4).double().tril(-1), torch.randn(1, 3, 4).double()
+    inner = (torch.eye(4).double() - slopes).inverse() @ torch.diag_embed(scale)
+    turn = outer.scale_tril.unsqueeze(2)
+    means = outer.mean.unsqueeze(2) + (turn @ location.unsqueeze(-1)).squeeze(-1)
+    components = D.MultivariateNormal(means, scale_tril=(turn @ inner).tril())
+    ours = CorrelatedMixture(frame, D.Categorical(logits=logits), CorrelatedNormal(location, scale, slopes))
+    return ours, D.MixtureSameFamily(D.Categorical(logits=logits), components)
+
+
+def test_a_correlated_mixture_is_the_one_of_its_means_and_covariances():
+    ours, theirs = framed()
+    z = torch.randn(5, 3, 4).double()
+    torch.testing.assert_close(ours.log_prob(z), theirs.log_prob(z))
+    torch.testing.assert_close(stop(ours).log_prob(z), theirs.log_prob(z))
+    torch.testing.assert_close(ours.expand((5, 3)).log_prob(z), theirs.log_prob(z))
+    torch.testing.assert_close(ours.mean, theirs.mean)
+    torch.testing.assert_close(ours.variance, theirs.variance)
+
+
+@pytest.mark.parametrize("how", ["sample", "noise"])
+def test_draws_of_a_correlated_mixture_are_of_its_density(how):
+    """By moments, and by each component's share, which is told by the densities."""
+    ours, theirs = framed()
+    drawn = ours.sample((40_000,))[:, 0] if how == "sample" else from_noise(ours, torch.rand(40_000, 3, 4).double())
+    away = drawn - theirs.mean
+    assert bool((away.mean(0).abs() < 5 * away.std(0) / 200).all())
+    torch.testing.assert_close(away.square().mean(0), theirs.variance[0], rtol=0.06, atol=0)
+    shares = (theirs.component_distribution.log_prob(drawn.unsqueeze(2)) + theirs.mixture_distribution.logits).softmax(-1)
+    weights = theirs.mixture_distribution.probs
+    assert bool(((shares.mean(0) - weights).abs() < 5 * shares.std(0) / 200 + 1e-6).all())
+
+
+def test_a_cold_correlated_mixture_is_the_centre_of_its_heaviest_component():
+    ours, theirs = framed()
+    heaviest = theirs.mixture_distribution.logits.argmax(-1)[..., None, None].expand(1, 3, 1, 4)
+    wanted = theirs.component_distribution.mean.gather(2, heaviest).squeeze(2)
+    torch.testing.assert_close(temper(ours, 0.0).sample(), wanted, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_mixture_begins_as_about_its_frame(full):
+    """By the KL of the frame to it, which is that of many draws of the frame, and without two components alike."""
+    torch.manual_seed(0)
+    frame = shaken(conditional_normal(3, 2, (8,), correlated=full), 0.5)
+    condition = torch.randn(1, 50, 2)
+    mixture = Mixture(frame, 3, 2, (8,), 20)
+    with torch.no_grad():
+        z = frame(condition).sample((2_000,))[:, 0]
+        assert 0 < float((frame(condition).log_prob(z) - mixture(condition).log_prob(z)).mean()) < 0.1
+    begin = mixture.head.bias.detach().unflatten(0, (20, -1))[:, 1:4]
+    assert float((torch.cdist(begin, begin) + torch.eye(20)).min()) > 0.01
+    with pytest.raises(InputError, match="components must be"):
+        Mixture(frame, 3, 2, components=0)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_mixture_learns_the_kinds_of_a_class(full):
+    """Of latents that are two narrow normals apart, whose density is known: one normal over both is far from it, two are not."""
+    torch.manual_seed(0)
+    frame = conditional_normal(2, 2, (8,), correlated=full)
+    condition = torch.nn.functional.one_hot(torch.arange(1000) % 2).float().unsqueeze(0)
+    kind, noise = torch.arange(1000) % 4 // 2, torch.randn(1000, 2)
+    z = (torch.stack([2.0 * (2 * kind - 1) + 0.2 * noise[:, 0], 0.2 * noise[:, 1]], dim=-1) + condition[0]).unsqueeze(0)
+    truth = -math.log(2) - 2 * math.log(0.2) - math.log(2 * math.pi) - 0.5 * noise.square().sum(-1).mean()
+    reached = []
+    for prior in (frame, Mixture(frame, 2, 2, (8,), 4)):
+        optimiser = torch.optim.Adam(prior.parameters(), 0.02)
+        for _ in range(400):
+            optimiser.zero_grad()
+            (-prior(condition).log_prob(z).mean()).backward()
+            optimiser.step()
+        frame.requires_grad_(False)
+        reached.append(float(truth - prior(condition).log_prob(z).mean()))
+    # The best normal has spread 2 where each kind has 0.2: it loses log 10 - log 2.
+    assert reached[0] > 1.5 and abs(reached[1]) < 0.1
+
+
 def test_a_recipes_prior_is_correlated_where_it_may_be():
-    system, feed = made("real", "cvae", condition=True)
-    site = system.model(held_out(feed), from_posterior(2)).sites["z"]
-    assert isinstance(site.prior, CorrelatedNormal) and site.kl_by_dimension().shape[-1] == 3
-    # The floor of a rate that a spread of the means has is that under a diagonal.
-    for arguments in ({"correlated": False}, {"mean_spread": 0.6}):
+    """Until the mixture takes its place, and then in it."""
+    for arguments, normal, mixed in (
+        ({}, CorrelatedNormal, CorrelatedMixture),
+        ({"correlated": False}, torch.distributions.Independent, torch.distributions.MixtureSameFamily),
+        # The floor of a rate that a spread of the means has is that under a diagonal.
+        ({"mean_spread": 0.6}, torch.distributions.Independent, torch.distributions.MixtureSameFamily),
+    ):
         system, feed = made("real", "cvae", condition=True, **arguments)
-        prior = system.model(held_out(feed), from_posterior()).sites["z"].prior
-        assert isinstance(prior, torch.distributions.Independent)
-    assert isinstance(conditional_normal(128, 2).family, Correlated) and not isinstance(conditional_normal(129, 2).family, Correlated)
+        site = system.model(held_out(feed), from_posterior(2)).sites["z"]
+        assert isinstance(site.prior, normal) and site.kl_by_dimension().shape[-1] == 3
+        system.model.prior.start(system.model(held_out(feed), from_posterior()))
+        assert isinstance(system.model(held_out(feed), from_posterior()).sites["z"].prior, mixed)
+    assert isinstance(conditional_normal(64, 2).family, Correlated) and not isinstance(conditional_normal(65, 2).family, Correlated)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"mean_spread": 0.6}], ids=str)
+def test_a_mixture_learns_alone_what_is_left_of_the_rate(arguments):
+    system, feed = made("real", "cvae", condition=True, **arguments)
+    settings = Settings(epochs=6, batch=32, rate=5e-3, validations=1, average=0, compile=False, precision="32")
+    first, second = system.stages
+    assert (first.share, second.share) == (0.9, 0.1)
+    fresh = {n: v.clone() for n, v in system.model.state_dict().items()}
+    fit(system.replace(stages=[first]), feed, settings)
+    before = {n: v.clone() for n, v in system.model.state_dict().items()}
+    assert not before["prior.begun"] and system.model.prior.then.frame.module is system.model.prior.until
+    for part, moves in (("posterior.", True), ("likelihood.", True), ("prior.until.", True), ("prior.then.", False)):
+        assert any(not torch.equal(v, fresh[n]) for n, v in before.items() if n.startswith(part)) == moves, part
+    fit(system.replace(stages=[second]), feed, settings)
+    after = system.model.state_dict()
+    moved = {n for n, v in after.items() if not torch.equal(v, before[n])}
+    assert "prior.begun" in moved and all(n.startswith("prior.then.") for n in moved - {"prior.begun"})
+    # Nothing is decoded for it.
+    trace = system.model(held_out(feed), from_posterior())
+    loss, readings = second.objective(trace)
+    assert loss == readings["rate"] and "likelihood" not in trace._kept
 
 
 @pytest.mark.parametrize("recipe", ["vamp_vae", "flow_vae", "sphere_vae"])

@@ -49,6 +49,8 @@ PRIORS: dict[str, Callable[[Neural], Conditional]] = {
     "standard": lambda q: priors.Standard(LATENT),
     "conditional": lambda q: priors.conditional_normal(LATENT, TOLD, (4,), False),
     "correlated": lambda q: priors.conditional_normal(LATENT, TOLD, (4,), True),
+    "mixture": lambda q: priors.Mixture(priors.conditional_normal(LATENT, TOLD, (4,), True), LATENT, TOLD, (4,), 3),
+    "diagonal_mixture": lambda q: priors.Mixture(priors.conditional_normal(LATENT, TOLD, (4,), False), LATENT, TOLD, (4,), 3),
     "vamp": lambda q: priors.Vamp(q, q.network.embed(torch.zeros(1, 1, COLUMNS), None).shape[2:], 3),
     "coupling": lambda q: priors.Flow(LATENT, "coupling", TOLD, 1, (4,)),
     "autoregressive": lambda q: priors.Flow(LATENT, "autoregressive", TOLD, 1, (4,)),

@@ -34,7 +34,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "ladder_vae": {"levels": 2},
     "m1": {"above": (16,), "vae_share": 0.3}, "m1_m2": {"features": 3, "above": (16,)},
     **{name: {"prior_width": 16, "prior_layers": 1} for name in ("vq_vae", "fsq_vae")},
-    # At a full rate a hundred rows say nothing to categories, and their prior would have nothing to learn.
+    # At a full rate a hundred rows say nothing to categories, and next to nothing else: a prior that comes later has nothing to learn.
+    "cvae": {"beta": 0.0},
     "gumbel_vae": {"prior_width": 16, "prior_layers": 1, "beta": 0.0, "codes": 4},
 }
 # Nats: categories whose first stage has left them all but uniform have a prior that can only lose by the noise of its steps.

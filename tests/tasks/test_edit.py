@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import Tensor
+from torch import distributions as D
 from torch.distributions import Distribution, Independent, Normal
 
 from vaekit.core.conditional import Conditional
@@ -134,6 +135,20 @@ def test_coordinates_are_ranked_by_their_rate():
     assert ranked_dimensions(WIDE, ROWS) == [2, 0, 1]
     one = {name: values[:2] for name, values in ROWS.items()}
     np.testing.assert_array_equal(traverse(WIDE, ROWS, dimensions="ranked")[:2], traverse(WIDE, one, dimensions=[2, 0, 1]))
+
+
+def test_coordinates_whose_rate_is_of_all_together_are_ranked_by_their_moments():
+    """A mixture of one component is the standard normal, and no rule says so: the order is that of the rates in closed form."""
+    standard = Independent(Normal(torch.zeros(1, 1, 1, 3), torch.ones(1, 1, 1, 3)), 1)
+    one = D.MixtureSameFamily(D.Categorical(torch.ones(1, 1, 1)), standard, validate_args=False)
+
+    class Mixed(Conditional):
+        def forward(self, *given: Tensor | None) -> Distribution:
+            return one
+
+    system = WIDE.replace(model=VAE(WIDE.model.posterior, Mixed(), WIDE.model.likelihood))
+    assert np.isnan(dimension_rates(system, ROWS)).all()
+    assert ranked_dimensions(system, ROWS) == [2, 0, 1]
 
 
 def test_what_cannot_be_ranked_is_said():

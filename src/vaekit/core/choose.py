@@ -51,8 +51,7 @@ def _required(name: str, posterior: Distribution | None) -> Distribution:
 
 
 def _draw(d: Distribution, shape: tuple[int, ...]) -> Tensor:
-    if d.batch_shape != shape:
-        d = d.expand(torch.broadcast_shapes(d.batch_shape, shape))
+    d = d if d.batch_shape == shape else d.expand(torch.broadcast_shapes(d.batch_shape, shape))
     return d.rsample() if d.has_rsample else d.sample()
 
 

@@ -20,6 +20,13 @@ __all__ = ["Begins", "Follows", "LearnsFromData"]
 class Begins(ABC):
     """A module that is told when a stage begins to train it: a prior that is simpler until then."""
 
+    training: bool
+
+    @property
+    def awake(self) -> bool:
+        """Whether a stage trains what it begins with."""
+        return self.training
+
     @abstractmethod
     def start(self, trace: Trace) -> None:
         """Set what depends on the first batch's walk."""

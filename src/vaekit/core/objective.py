@@ -159,7 +159,7 @@ class Step(nn.Module):
         self._opposed = any(True for _ in objective.parameters())
         # A frozen part is in eval mode: its buffers stay as its weights do.
         self.scheduled = [m for m in self.modules() if isinstance(m, Scheduled)]
-        self.beginners = [m for m in self.modules() if m.training and isinstance(m, Begins)]
+        self.beginners = [m for m in self.modules() if isinstance(m, Begins) and m.awake]
         self.learners = {name: m for name, m in self.named_modules() if m.training and isinstance(m, Follows)}
 
     def advance(self, progress: float) -> None:

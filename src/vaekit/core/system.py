@@ -42,21 +42,13 @@ class Book:
     modalities: Mapping[str, Callable[..., Modality]]
 
     def recipe(self, name: str) -> Recipe:
-        """The recipe of this name.
-
-        Raises:
-            InputError: where there is none; suggests the nearest.
-        """
+        """The recipe of this name; where there is none, an `InputError` that suggests the nearest."""
         if name not in self.recipes:
             raise InputError(f"recipe {name!r} is unknown: {nearest(name, self.recipes)}")
         return self.recipes[name]
 
     def modality(self, name: str) -> Callable[..., Modality]:
-        """The modality of this name.
-
-        Raises:
-            InputError: where there is none; suggests the nearest.
-        """
+        """The modality of this name; where there is none, an `InputError` that suggests the nearest."""
         if name not in self.modalities:
             raise InputError(f"modality {name!r} is unknown: {nearest(name, self.modalities)}")
         return self.modalities[name]

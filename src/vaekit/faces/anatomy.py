@@ -261,8 +261,10 @@ def _latent(prior: nn.Module, trace: Trace, layers: tuple[Layer, ...]) -> Organ:
     for name, value in prior.named_parameters(recurse=False):
         lines.append(f"{name.replace('_', '-')}: {' × '.join(map(str, value.squeeze().shape))}")
     inner = _count(prior) - sum(p.numel() for p in prior.parameters(recurse=False))
-    if inner and not layers:
-        lines.append(f"{inner:,} parameters of the prior's own network, which a walk that encodes does not ask")
+    left = inner - sum(layer.parameters for layer in layers)
+    if left:
+        unasked = "of the prior's own network, which a walk that encodes does not ask"
+        lines.append(f"{left:,} parameters {'of the prior wait for a stage of their own' if layers else unasked}")
     return Organ("latent", ", ".join(title), tuple(lines), layers, _count(prior))
 
 

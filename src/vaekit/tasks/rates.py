@@ -2,18 +2,25 @@ r"""What each latent coordinate costs, and so which are in use.
 
     rate_j = mean_x KL(q(z_j|x, c) || p(z_j|c)),   ranked: rate_{j_1} >= rate_{j_2} >= ...
 
-Where a latent's KL does not fall apart into coordinates, as that of a class does not, each of them ranks by the whole.
+Where a latent's KL does not fall apart into coordinates, as that of a class does not, each of them ranks by the whole. Where no latent's
+does, as under a prior that is a mixture or a flow, they rank by the KL of normals that have the moments of the two:
+
+    mean_x KL(N(E_q z_j, Var_q z_j) || N(E_p z_j, Var_p z_j))
 """
 
+from dataclasses import dataclass
 from math import nan
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import Normal
 
 from vaekit.core.choose import from_posterior
+from vaekit.core.dispatch import divergence, soft
 from vaekit.core.errors import InputError
 from vaekit.core.system import System
+from vaekit.core.trace import Site
 from vaekit.tasks.walk import Rows, at_rest, batches, layout, noise_of
 
 __all__ = ["dimension_rates", "ranked_dimensions"]
@@ -30,26 +37,47 @@ def dimension_rates(system: System, rows: Rows, seed: int = 0) -> np.ndarray:
     Raises:
         InputError: where there are no rows.
     """
-    return _rates(system, rows, seed)[0]
+    return _rates(system, rows, seed).each
 
 
-def _rates(system: System, rows: Rows, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean KL of each coordinate, and of the latent that each is of, `(latent,)` both, nats; NaN where there is none."""
+@dataclass(frozen=True)
+class _Rates:
+    """Means over rows, `(latent,)` each, nats; NaN where there is none.
+
+    Arguments:
+        each: of each coordinate.
+        whole: of the latent that it is of.
+        alike: of normals with the moments of the coordinate's posterior and prior.
+    """
+
+    each: np.ndarray
+    whole: np.ndarray
+    alike: np.ndarray
+
+
+def _rates(system: System, rows: Rows, seed: int) -> _Rates:
     places, found = layout(system), []
     with at_rest(system, seed):
         for batch in batches(system, rows, seed):
             sites = system.model(batch, from_posterior(1, noise_of(batch, seed))).sites
-            kls = {name: site.kl_by_dimension() if site.random else None for name, site in sites.items()}
-            each = {n: torch.full_like(sites[n].z, nan) if kl is None else kl.expand_as(sites[n].z) for n, kl in kls.items()}
-            whole = {n: torch.full_like(s.z, nan) if not s.random else _over_latent(s.kl(), s.z) for n, s in sites.items()}
-            found.append(torch.stack([places.join(each)[0], places.join(whole)[0]], dim=1).double().cpu())
-    each_mean, whole_mean = torch.cat(found).mean(0).numpy()
-    return each_mean, whole_mean
+            ways = [{n: way(s) if s.random else None for n, s in sites.items()} for way in (Site.kl_by_dimension, _whole, _alike)]
+            filled = [
+                {n: torch.full_like(sites[n].z, nan) if v is None else v.expand_as(sites[n].z) for n, v in way.items()} for way in ways
+            ]
+            found.append(torch.stack([places.join(way)[0] for way in filled], dim=1).double().cpu())
+    return _Rates(*torch.cat(found).mean(0).numpy())
 
 
-def _over_latent(values: Tensor, z: Tensor) -> Tensor:
-    """Values `(S or 1, B)` at each coordinate of a latent `(S, B, *latent)`."""
-    return values.reshape(*values.shape, *(1,) * (z.dim() - 2)).expand_as(z)
+def _whole(site: Site) -> Tensor:
+    """The KL of the latent, at each coordinate."""
+    kl = site.kl()
+    return kl.reshape(*kl.shape, *(1,) * (site.z.dim() - 2))
+
+
+def _alike(site: Site) -> Tensor:
+    """The KL of normals with the moments of the two, by coordinate."""
+    q, p = (Normal(soft(d), d.stddev, validate_args=False) for d in (site.posterior, site.prior))  # type: ignore[union-attr]
+    return divergence(q, p)
 
 
 def ranked_dimensions(system: System, rows: Rows, seed: int = 0) -> list[int]:
@@ -61,10 +89,11 @@ def ranked_dimensions(system: System, rows: Rows, seed: int = 0) -> list[int]:
         seed: of what is redrawn each time a row is seen.
 
     Raises:
-        InputError: where there are no rows, or the model has no rate by coordinate.
+        InputError: where there are no rows, or the latent has no density.
     """
-    rates, whole = _rates(system, rows, seed)
-    if np.isnan(rates).all():
-        raise InputError(f"{system.recipe or 'this model'} has no rate by coordinate to rank by: give dimensions as numbers")
-    rates = np.where(np.isnan(rates), whole, rates)
+    found = _rates(system, rows, seed)
+    if np.isnan(found.whole).all():
+        raise InputError(f"{system.recipe or 'this model'} has no rate to rank coordinates by: give dimensions as numbers")
+    fallback = found.alike if np.isnan(found.each).all() else found.whole
+    rates = np.where(np.isnan(found.each), fallback, found.each)
     return [int(d) for d in np.argsort(np.nan_to_num(-rates, nan=np.inf), kind="stable")]

@@ -53,10 +53,26 @@ class CorrelatedNormal(Distribution):
         moved = _solved(self.slopes, (self.scale * noise).unsqueeze(-1)).squeeze(-1)
         return self.location + moved
 
+    def noise(self, value: Tensor) -> Tensor:
+        """e of a z, `(..., D)`."""
+        # Each by itself: a value that meets many normals is not held once for each of them.
+        return (self.left(value) - self.left(self.location)) / self.scale
+
     def left(self, away: Tensor) -> Tensor:
         """(I - A) v of `(..., D)`: what is left of each coordinate after its line in those before it."""
         with torch.autocast(away.device.type, enabled=False):
-            return away - (self.slopes @ away.unsqueeze(-1)).squeeze(-1)
+            # Not by `@`, which would copy the slopes for every particle.
+            return away - torch.einsum("...ij,...j->...i", self.slopes, away)
+
+    def carry(self, other: "CorrelatedNormal") -> "CorrelatedNormal":
+        """The law of m + L u with u ~ other, of the batch shape of both: S (I - B) S^-1 (I - A) is I less the slopes of u with slopes B."""
+        with torch.autocast(self.scale.device.type, enabled=False):
+            own = self.scale.unsqueeze(-1) * other.slopes / self.scale.unsqueeze(-2)
+            return CorrelatedNormal(self.push(other.location), self.scale * other.scale, self.slopes + own - own @ self.slopes)
+
+    def unsqueeze(self) -> "CorrelatedNormal":
+        """With one more axis at the end of the batch shape, of length 1."""
+        return CorrelatedNormal(self.location.unsqueeze(-2), self.scale.unsqueeze(-2), self.slopes.unsqueeze(-3))
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """A draw, `(*sample_shape, *batch, D)`, differentiable in every parameter."""
@@ -70,7 +86,7 @@ class CorrelatedNormal(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(z) of `(S, B, D)`, `(S, B)`."""
-        scaled = self.left(value - self.location) / self.scale
+        scaled = self.noise(value)
         return (-0.5 * (scaled.square() + math.log(2 * math.pi)) - self.scale.log()).sum(-1)
 
     @property

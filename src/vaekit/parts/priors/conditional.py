@@ -22,7 +22,7 @@ __all__ = ["Correlated", "conditional_normal"]
 
 _BOUND = 6.0
 # The widest latent whose correlations, half its square a row, are no burden.
-_WIDEST = 128
+_WIDEST = 64
 
 
 class Correlated(Family):
@@ -68,7 +68,7 @@ def conditional_normal(
         latent: dimensions of the latent.
         condition_width: numbers of the condition.
         hidden: widths of the network from condition to parameters.
-        correlated: whether the coordinates may be correlated within a condition; None = up to 128 of them.
+        correlated: whether the coordinates may be correlated within a condition; None = up to 64 of them.
         diagonal: whatever `correlated` says, they may not.
 
     Raises:

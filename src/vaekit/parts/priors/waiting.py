@@ -17,7 +17,7 @@ class Waiting(Conditional, Begins):
     """p(z|c) = one prior, whose rate is exact and cheap, until a stage begins to train the other; from then on the other.
 
     Arguments:
-        until: what stands in.
+        until: what stands in; it may learn too, until then.
         then: what is trained.
     """
 
@@ -34,6 +34,11 @@ class Waiting(Conditional, Begins):
     def forward(self, *given: Tensor | None) -> Distribution:
         """The prior, of the batch and event shapes of the one that it is."""
         return (self.then if self._begun else self.until)(*given)
+
+    @property
+    def awake(self) -> bool:
+        """Whether a stage trains the other; what stands in may learn before, in a stage of its own."""
+        return self.then.training
 
     def start(self, trace: Trace) -> None:
         """From here on it is the other."""
