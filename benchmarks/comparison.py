@@ -50,7 +50,7 @@ from vaekit.training import History, Settings, fit
 _SHARED: dict[str, Any] = {"network": "mlp", "hidden": [256, 256]}
 MODELS: dict[str, dict[str, Any]] = {
     "autoencoder": {"latent": 16}, "vae": {"latent": 16}, "beta_vae": {"latent": 16, "beta": 4.0},
-    "cvae": {"latent": 16, "correlated": False}, "vq_vae": {"latent": 16}, "vae_gan": {"latent": 16},
+    "cvae": {"latent": 16}, "vq_vae": {"latent": 16}, "vae_gan": {"latent": 16},
     "ladder_vae": {"levels": 2, "latent": 8}, "gan": {"latent": 16},
 }
 """Each model's own arguments; all but the GAN are recipes."""

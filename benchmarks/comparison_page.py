@@ -133,7 +133,7 @@ def _protocol(lines: Lines, machine: Mapping[str, Any]) -> list[str]:
         f"({judges or 'none'}).{apart} Precision, recall, density and coverage in the principal components, of",
         f"{_listed(drawn)} images drawn against as many held out. An image that is the mean of many lies between all of them, so that a",
         "blur has high precision and density: read them with coverage and sharpness.",
-        "The CVAE is told the held-out rows' classes, and its prior has a diagonal, as in its paper.",
+        "The CVAE is told the held-out rows' classes; its lines are of before a mixture followed its normal prior.",
         "A cell is mean ± standard deviation over seeds. An autoencoder has no prior to draw",
         "from; it and the GAN have no likelihood: none is written.",
     ]
@@ -162,7 +162,7 @@ def _command(told: Mapping[str, Any]) -> list[str]:
         f"vae compare --recipes autoencoder,vae,beta_vae,vq_vae,vae_gan,ladder_vae {told['data']} --out runs/seven {common} \\",
         f"    {options} \\", "    --set latent=16 --set ladder_vae.levels=2 --set ladder_vae.latent=8",
         f"vae fit {told['data']} --recipe cvae --condition label --run runs/seven/cvae {common} \\",
-        f"    {options} --set latent=16 --set correlated=false",
+        f"    {options} --set latent=16",
         "vae compare runs/seven/autoencoder runs/seven/vae runs/seven/beta_vae runs/seven/cvae runs/seven/vq_vae runs/seven/vae_gan \\",
         "    runs/seven/ladder_vae", "```", "",
         "`vae compare` measures draws. The GAN is no recipe: `benchmarks/outsider.py` composes it of the same decoder.",

@@ -33,7 +33,7 @@ def linear(condition_width: int = 0, gaps: bool = False, learned_prior: bool = F
     torch.manual_seed(0)
     reader = VectorReader((COLUMNS,), condition_width, gaps, Scaled(torch.zeros(1), torch.ones(1)), partial(MLP, hidden=()))
     writer = VectorWriter(LATENT, (), condition_width, partial(MLP, hidden=()))
-    prior = conditional_normal(LATENT, condition_width, correlated=False) if learned_prior else Standard(LATENT)
+    prior = conditional_normal(LATENT, condition_width) if learned_prior else Standard(LATENT)
     return VAE(Neural(reader, Normal(LATENT)), prior, Neural(writer, LIKELIHOODS["normal"]((COLUMNS,), scale=0.5)))
 
 

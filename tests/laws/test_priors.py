@@ -7,17 +7,17 @@ import pytest
 import torch
 from systems import held_out, made, shaken
 from torch import nn
+from torch.distributions import Independent
 
 from vaekit.core.choose import from_posterior, from_prior
 from vaekit.core.conditional import Neural
-from vaekit.core.dispatch import centre, divergence, from_noise, stop, temper
+from vaekit.core.dispatch import centre, from_noise, stop, temper
 from vaekit.core.errors import InputError
 from vaekit.core.objective import Step
-from vaekit.parts.distributions import CorrelatedMixture, CorrelatedNormal
+from vaekit.parts.distributions import CorrelatedNormal, soft_clamp
 from vaekit.parts.objectives import KL
 from vaekit.parts.posteriors import Point
 from vaekit.parts.priors import Mixture, Vamp, conditional_normal
-from vaekit.parts.priors.conditional import Correlated
 from vaekit.training import Settings, fit
 from vaekit.training.measure import measure
 
@@ -142,74 +142,41 @@ def test_a_correlated_normal_is_the_one_of_its_covariance():
         assert bool(((products.mean(0) - theirs.covariance_matrix).abs() < 5 * products.std(0) / 200).all())
 
 
-def test_the_kl_to_a_correlated_normal_is_torchs_and_no_part_of_it_is_below_zero():
-    ours, theirs = correlated()
-    location, scale = torch.randn(2, 3, 4).double(), torch.rand(2, 3, 4).double() + 0.2
-    normal = torch.distributions.Normal(location, scale)
-    parts = divergence(torch.distributions.Independent(normal, 1), ours)
-    whole = torch.distributions.kl_divergence(torch.distributions.MultivariateNormal(location, scale_tril=torch.diag_embed(scale)), theirs)
-    torch.testing.assert_close(parts.sum(-1), whole)
-    assert bool((parts >= 0).all())
-
-
-def test_a_correlated_prior_begins_as_independent_and_its_slopes_learn():
+def mixture(full: bool = True) -> tuple[torch.distributions.Distribution, torch.distributions.MixtureSameFamily]:
+    """A prior's mixture of four components for three conditions, and torch's own by means and covariances, in double precision."""
     torch.manual_seed(0)
-    prior = conditional_normal(3, 2, (8,), correlated=True)
-    condition = torch.randn(1, 5, 2)
-    assert not prior(condition).slopes.any()
-    z = torch.randn(1, 5, 3)
-    prior(condition).log_prob(z).sum().backward()
-    assert prior.head.weight.grad[6:].abs().min() > 0
+    D, condition = torch.distributions, torch.randn(1, 3, 2).double()
+    frame = shaken(conditional_normal(4, 2, (8,)), 0.5).double()
+    prior = shaken(Mixture(frame, 4, 2, (8,), 4, full), 0.3).double()
+    with torch.no_grad():
+        ours, outer = prior(condition), frame(condition).base_dist
+        numbers = prior.head(prior.network(condition)).float().double().unflatten(-1, (4, -1))
+    logits, location, log_scale = numbers[..., 0], numbers[..., 1:5], soft_clamp(numbers[..., 5:9], -6, 6)
+    slopes = torch.zeros(1, 3, 4, 4, 4).double()
+    if full:
+        slopes[..., *torch.tril_indices(4, 4, -1)] = numbers[..., 9:]
+    inner = (torch.eye(4).double() - slopes).inverse() @ torch.diag_embed(log_scale.exp())
+    turn = torch.diag_embed(outer.scale.double()).unsqueeze(2)
+    means = outer.loc.double().unsqueeze(2) + (turn @ location.unsqueeze(-1)).squeeze(-1)
+    return ours, D.MixtureSameFamily(D.Categorical(logits=logits), D.MultivariateNormal(means, scale_tril=(turn @ inner).tril()))
 
 
-def test_a_prior_of_a_class_learns_that_its_latents_are_correlated():
-    """Latents that are given: the best normal is that of their moments, within each class."""
-    torch.manual_seed(0)
-    prior = conditional_normal(2, 2, (16,), correlated=True)
-    label = torch.arange(400) % 2
-    condition = torch.nn.functional.one_hot(label).float().unsqueeze(0)
-    e = torch.randn(400, 2)
-    z = torch.stack([e[:, 0], torch.where(label == 0, 0.9, -0.9) * e[:, 0] + 0.3 * e[:, 1]], dim=-1).unsqueeze(0)
-    optimiser = torch.optim.Adam(prior.parameters(), 0.03)
-    for _ in range(400):
-        optimiser.zero_grad()
-        (-prior(condition).log_prob(z).mean()).backward()
-        optimiser.step()
-    found = prior(condition[:, :2])
-    for k in (0, 1):
-        wanted = torch.cov(z[0, label == k].T, correction=0)
-        torch.testing.assert_close(found.slopes[0, k, 1, 0], wanted[0, 1] / wanted[0, 0], rtol=0.02, atol=0.02)
-        torch.testing.assert_close(found.variance[0, k], wanted.diagonal(), rtol=0.05, atol=0.02)
-
-
-def framed() -> tuple[CorrelatedMixture, torch.distributions.MixtureSameFamily]:
-    """A mixture of four components in the frame of three rows, and torch's own by means and covariances, in double precision."""
-    (frame, outer), D = correlated(), torch.distributions
-    location, scale = torch.randn(1, 3, 4, 4).double(), torch.rand(1, 3, 4, 4).double() + 0.3
-    slopes, logits = torch.randn(1, 3, 4, 4, 4).double().tril(-1), torch.randn(1, 3, 4).double()
-    inner = (torch.eye(4).double() - slopes).inverse() @ torch.diag_embed(scale)
-    turn = outer.scale_tril.unsqueeze(2)
-    means = outer.mean.unsqueeze(2) + (turn @ location.unsqueeze(-1)).squeeze(-1)
-    components = D.MultivariateNormal(means, scale_tril=(turn @ inner).tril())
-    ours = CorrelatedMixture(frame, D.Categorical(logits=logits), CorrelatedNormal(location, scale, slopes))
-    return ours, D.MixtureSameFamily(D.Categorical(logits=logits), components)
-
-
-def test_a_correlated_mixture_is_the_one_of_its_means_and_covariances():
-    ours, theirs = framed()
-    z = torch.randn(5, 3, 4).double()
-    torch.testing.assert_close(ours.log_prob(z), theirs.log_prob(z))
-    torch.testing.assert_close(stop(ours).log_prob(z), theirs.log_prob(z))
-    torch.testing.assert_close(ours.expand((5, 3)).log_prob(z), theirs.log_prob(z))
-    torch.testing.assert_close(ours.mean, theirs.mean)
-    torch.testing.assert_close(ours.variance, theirs.variance)
+@pytest.mark.parametrize("full", [False, True])
+def test_a_mixture_in_a_frame_is_the_one_of_its_means_and_covariances(full):
+    ours, theirs = mixture(full)
+    z = theirs.mean + torch.randn(5, 3, 4).double()
+    for d in (ours, stop(ours), ours.expand((5, 3))):
+        torch.testing.assert_close(d.log_prob(z.float()).double(), theirs.log_prob(z), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours.mean.double(), theirs.mean, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ours.variance.double(), theirs.variance, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("how", ["sample", "noise"])
-def test_draws_of_a_correlated_mixture_are_of_its_density(how):
+@pytest.mark.parametrize("full", [False, True])
+def test_draws_of_a_mixture_in_a_frame_are_of_its_density(full, how):
     """By moments, and by each component's share, which is told by the densities."""
-    ours, theirs = framed()
-    drawn = ours.sample((40_000,))[:, 0] if how == "sample" else from_noise(ours, torch.rand(40_000, 3, 4).double())
+    ours, theirs = mixture(full)
+    drawn = (ours.sample((40_000,))[:, 0] if how == "sample" else from_noise(ours, torch.rand(40_000, 3, 4))).double()
     away = drawn - theirs.mean
     assert bool((away.mean(0).abs() < 5 * away.std(0) / 200).all())
     torch.testing.assert_close(away.square().mean(0), theirs.variance[0], rtol=0.06, atol=0)
@@ -218,40 +185,42 @@ def test_draws_of_a_correlated_mixture_are_of_its_density(how):
     assert bool(((shares.mean(0) - weights).abs() < 5 * shares.std(0) / 200 + 1e-6).all())
 
 
-def test_a_cold_correlated_mixture_is_the_centre_of_its_heaviest_component():
-    ours, theirs = framed()
+def test_a_cold_mixture_in_a_frame_is_the_centre_of_its_heaviest_component():
+    ours, theirs = mixture()
     heaviest = theirs.mixture_distribution.logits.argmax(-1)[..., None, None].expand(1, 3, 1, 4)
     wanted = theirs.component_distribution.mean.gather(2, heaviest).squeeze(2)
-    torch.testing.assert_close(temper(ours, 0.0).sample(), wanted, rtol=0, atol=1e-4)
+    torch.testing.assert_close(temper(ours, 0.0).sample().double(), wanted, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("full", [False, True])
 def test_a_mixture_begins_as_about_its_frame(full):
     """By the KL of the frame to it, which is that of many draws of the frame, and without two components alike."""
     torch.manual_seed(0)
-    frame = shaken(conditional_normal(3, 2, (8,), correlated=full), 0.5)
-    condition = torch.randn(1, 50, 2)
-    mixture = Mixture(frame, 3, 2, (8,), 20)
-    with torch.no_grad():
-        z = frame(condition).sample((2_000,))[:, 0]
-        assert 0 < float((frame(condition).log_prob(z) - mixture(condition).log_prob(z)).mean()) < 0.1
-    begin = mixture.head.bias.detach().unflatten(0, (20, -1))[:, 1:4]
-    assert float((torch.cdist(begin, begin) + torch.eye(20)).min()) > 0.01
+    for latent, components, most in ((1, 20, 0.01), (3, 20, 0.03), (16, 20, 0.1), (48, 20, 0.1), (16, 2, 0.15), (16, 1, 1e-4)):
+        frame = shaken(conditional_normal(latent, 2, (8,)), 0.3)
+        condition = torch.randn(1, 50, 2)
+        mixed = Mixture(frame, latent, 2, (8,), components, full)
+        with torch.no_grad():
+            z = frame(condition).sample((500,))[:, 0]
+            lost = float((frame(condition).log_prob(z) - mixed(condition).log_prob(z)).mean())
+        assert -0.01 < lost < most, (latent, components, lost)
+        places = mixed.head.bias.detach().unflatten(0, (components, -1))[:, 1 : 1 + latent]
+        assert components == 1 or float((torch.cdist(places, places) + torch.eye(components)).min()) > 1e-4
     with pytest.raises(InputError, match="components must be"):
-        Mixture(frame, 3, 2, components=0)
+        Mixture(frame, 16, 2, components=0)
 
 
 @pytest.mark.parametrize("full", [False, True])
 def test_a_mixture_learns_the_kinds_of_a_class(full):
     """Of latents that are two narrow normals apart, whose density is known: one normal over both is far from it, two are not."""
     torch.manual_seed(0)
-    frame = conditional_normal(2, 2, (8,), correlated=full)
+    frame = conditional_normal(2, 2, (8,))
     condition = torch.nn.functional.one_hot(torch.arange(1000) % 2).float().unsqueeze(0)
     kind, noise = torch.arange(1000) % 4 // 2, torch.randn(1000, 2)
     z = (torch.stack([2.0 * (2 * kind - 1) + 0.2 * noise[:, 0], 0.2 * noise[:, 1]], dim=-1) + condition[0]).unsqueeze(0)
     truth = -math.log(2) - 2 * math.log(0.2) - math.log(2 * math.pi) - 0.5 * noise.square().sum(-1).mean()
     reached = []
-    for prior in (frame, Mixture(frame, 2, 2, (8,), 4)):
+    for prior in (frame, Mixture(frame, 2, 2, (8,), 4, full)):
         optimiser = torch.optim.Adam(prior.parameters(), 0.02)
         for _ in range(400):
             optimiser.zero_grad()
@@ -263,20 +232,18 @@ def test_a_mixture_learns_the_kinds_of_a_class(full):
     assert reached[0] > 1.5 and abs(reached[1]) < 0.1
 
 
-def test_a_recipes_prior_is_correlated_where_it_may_be():
-    """Until the mixture takes its place, and then in it."""
-    for arguments, normal, mixed in (
-        ({}, CorrelatedNormal, CorrelatedMixture),
-        ({"correlated": False}, torch.distributions.Independent, torch.distributions.MixtureSameFamily),
-        # The floor of a rate that a spread of the means has is that under a diagonal.
-        ({"mean_spread": 0.6}, torch.distributions.Independent, torch.distributions.MixtureSameFamily),
-    ):
+def test_a_class_has_a_covariance_where_it_may_have_one():
+    """A normal with a diagonal, whose KL has coordinates, until a mixture takes its place."""
+    for arguments, component in (({}, CorrelatedNormal), ({"mean_spread": 0.6}, CorrelatedNormal), ({"correlated": False}, Independent)):
         system, feed = made("real", "cvae", condition=True, **arguments)
         site = system.model(held_out(feed), from_posterior(2)).sites["z"]
-        assert isinstance(site.prior, normal) and site.kl_by_dimension().shape[-1] == 3
+        assert isinstance(site.prior, Independent) and site.kl_by_dimension().shape[-1] == 3
         system.model.prior.start(system.model(held_out(feed), from_posterior()))
-        assert isinstance(system.model(held_out(feed), from_posterior()).sites["z"].prior, mixed)
-    assert isinstance(conditional_normal(64, 2).family, Correlated) and not isinstance(conditional_normal(65, 2).family, Correlated)
+        mixed = system.model(held_out(feed), from_posterior()).sites["z"].prior
+        assert isinstance(mixed.component_distribution, component)
+    frame = conditional_normal(64, 2)
+    wide, wider = (Mixture(frame, latent, 2, (4,), 2) for latent in (64, 65))
+    assert wide.parts[-1] == 64 * 63 // 2 and not wider.parts[-1]
 
 
 @pytest.mark.parametrize("arguments", [{}, {"mean_spread": 0.6}], ids=str)
@@ -294,11 +261,23 @@ def test_a_mixture_learns_alone_what_is_left_of_the_rate(arguments):
     fit(system.replace(stages=[second]), feed, settings)
     after = system.model.state_dict()
     moved = {n for n, v in after.items() if not torch.equal(v, before[n])}
-    assert "prior.begun" in moved and all(n.startswith("prior.then.") for n in moved - {"prior.begun"})
+    assert moved - {"prior.begun"} and all(n.startswith("prior.then.") for n in moved - {"prior.begun"}) and after["prior.begun"]
     # Nothing is decoded for it.
     trace = system.model(held_out(feed), from_posterior())
     loss, readings = second.objective(trace)
     assert loss == readings["rate"] and "likelihood" not in trace._kept
+
+
+def test_a_later_stage_does_not_end_worse_than_it_begins():
+    """At a rate at which nothing can be learnt."""
+    system, feed = made("real", "cvae", condition=True, share=0.5)
+    then = system.model.prior.then
+    fresh = {n: v.clone() for n, v in then.state_dict().items()}
+    fit(system, feed, Settings(epochs=8, batch=32, rate=0.5, validations=2, average=0, compile=False, precision="32"))
+    step = Step(system.model, system.stages[1].objective).eval()
+    ended = measure(step, feed.validation)[0]["loss"]
+    then.load_state_dict(fresh)
+    assert ended <= measure(step, feed.validation)[0]["loss"]
 
 
 @pytest.mark.parametrize("recipe", ["vamp_vae", "flow_vae", "sphere_vae"])

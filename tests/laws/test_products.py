@@ -23,7 +23,7 @@ from vaekit.core.objective import Objective, Step, Term
 from vaekit.models import VAE
 from vaekit.parts import objectives as o
 from vaekit.parts import posteriors, priors
-from vaekit.parts.distributions import CorrelatedNormal, UniformSphere, VonMisesFisher
+from vaekit.parts.distributions import UniformSphere, VonMisesFisher
 from vaekit.parts.distributions.categories import OneHot, RelaxedOneHot, StraightOneHot
 from vaekit.parts.distributions.code_priors import CodeSequence, UniformCodes
 from vaekit.parts.distributions.codebook import Categories
@@ -47,10 +47,9 @@ POSTERIORS: dict[str, Callable[[VectorReader], Neural]] = {
 }
 PRIORS: dict[str, Callable[[Neural], Conditional]] = {
     "standard": lambda q: priors.Standard(LATENT),
-    "conditional": lambda q: priors.conditional_normal(LATENT, TOLD, (4,), False),
-    "correlated": lambda q: priors.conditional_normal(LATENT, TOLD, (4,), True),
-    "mixture": lambda q: priors.Mixture(priors.conditional_normal(LATENT, TOLD, (4,), True), LATENT, TOLD, (4,), 3),
-    "diagonal_mixture": lambda q: priors.Mixture(priors.conditional_normal(LATENT, TOLD, (4,), False), LATENT, TOLD, (4,), 3),
+    "conditional": lambda q: priors.conditional_normal(LATENT, TOLD, (4,)),
+    "mixture": lambda q: priors.Mixture(priors.conditional_normal(LATENT, TOLD, (4,)), LATENT, TOLD, (4,), 3),
+    "diagonal_mixture": lambda q: priors.Mixture(priors.conditional_normal(LATENT, TOLD, (4,)), LATENT, TOLD, (4,), 3, False),
     "vamp": lambda q: priors.Vamp(q, q.network.embed(torch.zeros(1, 1, COLUMNS), None).shape[2:], 3),
     "coupling": lambda q: priors.Flow(LATENT, "coupling", TOLD, 1, (4,)),
     "autoregressive": lambda q: priors.Flow(LATENT, "autoregressive", TOLD, 1, (4,)),
@@ -146,11 +145,6 @@ def _normals(seed: int) -> D.Normal:
     return D.Normal(torch.randn(1, 3, 4, generator=at), torch.rand(1, 3, 4, generator=at) + 0.3)
 
 
-def _correlated() -> CorrelatedNormal:
-    at = torch.Generator().manual_seed(3)
-    return CorrelatedNormal(_normals(2).loc, _normals(2).scale, torch.randn(1, 3, 4, 4, generator=at).tril(-1))
-
-
 def _logits(seed: int) -> Tensor:
     return torch.randn(1, 3, 4, generator=torch.Generator().manual_seed(seed))
 
@@ -184,7 +178,6 @@ def _uniform() -> UniformCodes:
 PAIRS: dict[tuple[type, type], Callable[[], tuple[D.Distribution, D.Distribution]]] = {
     (D.Normal, D.Normal): lambda: (_normals(1), _normals(2)),
     (D.Independent, D.Independent): lambda: (D.Independent(_normals(1), 1), D.Independent(_normals(2), 1)),
-    (D.Independent, CorrelatedNormal): lambda: (D.Independent(_normals(1), 1), _correlated()),
     (D.Categorical, D.Categorical): lambda: (D.Categorical(logits=_logits(1)), D.Categorical(logits=_logits(2))),
     (D.Bernoulli, D.Bernoulli): lambda: (D.Bernoulli(logits=_logits(1)), D.Bernoulli(logits=_logits(2))),
     (D.OneHotCategorical, D.OneHotCategorical): lambda: (D.OneHotCategorical(logits=_logits(1)), D.OneHotCategorical(logits=_logits(2))),

@@ -4,6 +4,7 @@ import json
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from systems import BOOK, DATA, LABELLED, Feed, held_out, made, modality_of, records
@@ -21,6 +22,7 @@ from vaekit.modalities import MODALITIES
 from vaekit.operations.store import load_system, save_system
 from vaekit.parts.likelihoods import Likelihood
 from vaekit.recipes import RECIPES, register
+from vaekit.tasks import dimension_rates, ranked_dimensions
 from vaekit.training import Settings, fit
 from vaekit.training.measure import measure
 
@@ -101,6 +103,19 @@ def test_saved_and_loaded_gives_the_same_numbers(recipe, data, tmp_path):
     loaded = load_system(tmp_path / "kept", BOOK)
     assert torch.equal(score(loaded, held_out(feed)), score(system, held_out(feed)))
     assert json.dumps(loaded.arguments) == json.dumps(system.arguments) and loaded.recipe == recipe
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_coordinates_are_ranked_or_it_is_said_why_not(recipe):
+    system, feed = system_of(recipe, "real", recipe in CONDITIONED)
+    system = at_its_last_stage(system, feed)
+    rates = dimension_rates(system, feed.validation.rows)
+    try:
+        order = ranked_dimensions(system, feed.validation.rows)
+    except InputError as refused:
+        assert "\n" not in str(refused) and np.isnan(rates).all()
+    else:
+        assert sorted(order) == list(range(len(rates)))
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

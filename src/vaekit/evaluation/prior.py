@@ -34,6 +34,8 @@ from vaekit.tasks.walk import Rows, at_rest, batches, count, noise_of
 
 __all__ = ["Other", "PriorFit", "measure_prior"]
 
+# Rows whose conditions a prior is told at a time.
+_PIECE = 1024
 _LEARNT_FROM, _MIXED, _COMPONENTS = 5000, (1, 2, 5, 10, 20), 64
 # Rows for each coordinate from which correlations can be learnt, and rows for each component of a mixture.
 _ROWS, _EACH = 5, 20
@@ -163,13 +165,18 @@ def _latents(sites: Any) -> np.ndarray:
 
 def _drawn(system: System, condition: Tensor | None, number: int) -> np.ndarray:
     """Draws from the prior, under the conditions of the held-out rows where there are any."""
-    site = next(iter(system.model(Batch(condition=condition, size=number), from_prior()).sites.values()))
-    return site.z.expand(-1, number, *site.z.shape[2:])[0].flatten(1).double().cpu().numpy()
+    # In pieces: a prior that knows conditions may hold many numbers for each row.
+    pieces = [Batch(size=number)] if condition is None else [Batch(condition=part, size=len(part)) for part in condition.split(_PIECE)]
+    found = []
+    for batch in pieces:
+        site = next(iter(system.model(batch, from_prior()).sites.values()))
+        found.append(site.z.expand(-1, batch.rows, *site.z.shape[2:])[0].flatten(1).double().cpu().numpy())
+    return np.concatenate(found)
 
 
 def _real(support: Any) -> bool:
     """Whether a support is all real vectors, of which a normal is a density too."""
-    while isinstance(support, constraints.independent):
+    while getattr(support, "base_constraint", None) is not None:
         support = support.base_constraint
     return support is constraints.real
 

@@ -24,7 +24,7 @@ __all__ = ["FORMAT", "load_system", "read_json", "save_system", "write_json"]
 
 # 2: other names within `ladder_vae`, `flow_prior_vae`, `latent_diffusion`, and `cvae` with `mean_spread`.
 # 3: again within `ladder_vae`, whose posteriors are no longer that many of their priors' units away.
-# 4: again within `cvae`, whose prior has a covariance, and is followed by a mixture.
+# 4: again within `cvae`, whose prior is followed by a mixture.
 FORMAT = 4
 _SYSTEM, _WEIGHTS = "system.json", "weights.safetensors"
 # Where the networks that a person hands in stand in a model.

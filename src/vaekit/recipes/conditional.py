@@ -33,19 +33,19 @@ def cvae(
 ) -> System:
     """The conditional VAE: -log p(x|z, c) + beta KL(q(z|x, c) || p(z|c)), with a prior that is learned; needs a condition.
 
-    First the prior is a normal, whose rate is exact, and learns with the rest; then a mixture learns alone what is left of the rate.
+    First the prior is a normal with a diagonal, as in the paper, and learns with the rest; then a mixture in its place learns alone, from
+    latents that stand still. Of the normal's draws for a class many are of none.
 
     Arguments:
         modality: fitted to the data.
         latent: dimensions of z.
         beta: weight of the rate, a number or a schedule, of the time before the mixture.
-        free_bits: nats a coordinate below which that rate costs nothing more, given the coordinates before it.
+        free_bits: nats a coordinate below which that rate costs nothing more.
         prior: widths of the networks from the condition to p(z|c), the normal's and the mixture's.
-        correlated: whether the latent's coordinates may be correlated within a component; False = diagonals, as in the paper, under which
-            many rows that are drawn for a class are of none; None = up to 64 dimensions, since each row has latent^2 / 2 correlations a
-            component. With a `mean_spread` they are diagonals, or there would be no floor of the rate.
-        components: normals of the mixture; 1 = a normal, as in the paper.
-        share: of the budget in which the mixture learns, in (0, 1).
+        correlated: whether the coordinates may be correlated within a component of the mixture; False = diagonals; None = up to 64
+            dimensions, since each row has latent^2 / 2 correlations a component.
+        components: normals of the mixture.
+        share: of the budget in which the mixture learns, in (0, 1); the learning rate begins anew there.
         likelihood: `auto` = the one that the data was prepared for.
         reader: a person's own encoder; what is frozen of it stays so.
         writer: a person's own decoder; what is frozen of it stays so.
@@ -55,9 +55,9 @@ def cvae(
 
     Source: Sohn, Lee, Yan 2015, Learning structured output representation using deep conditional generative models.
     """
-    normal = priors.conditional_normal(latent, modality.condition_width, prior, correlated, bool(mean_spread))
+    normal = priors.conditional_normal(latent, modality.condition_width, prior)
     posterior = residual_posterior(modality.reader(own=reader, **network), latent, normal, mean_spread)
-    mixed = priors.Waiting(normal, priors.Mixture(normal, latent, modality.condition_width, prior, components))
+    mixed = priors.Waiting(normal, priors.Mixture(normal, latent, modality.condition_width, prior, components, correlated))
     model = VAE(posterior, mixed, modality.writer(latent, likelihood=likelihood, own=writer, **network))
     first = Stage(Objective(Reconstruction(), KL(beta, free_bits)), ("posterior", "likelihood", "prior.until"), 1 - share)
     return System(model, [first, Stage(Objective(KL()), ("prior.then",), share)], modality)

@@ -8,7 +8,7 @@ does, as under a prior that is a mixture or a flow, they rank by the KL of norma
     mean_x KL(N(E_q z_j, Var_q z_j) || N(E_p z_j, Var_p z_j))
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from math import nan
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from vaekit.core.choose import from_posterior
-from vaekit.core.dispatch import divergence, soft
+from vaekit.core.dispatch import codebook, divergence, soft
 from vaekit.core.errors import InputError
 from vaekit.core.system import System
 from vaekit.core.trace import Site
@@ -37,35 +37,19 @@ def dimension_rates(system: System, rows: Rows, seed: int = 0) -> np.ndarray:
     Raises:
         InputError: where there are no rows.
     """
-    return _rates(system, rows, seed).each
+    return _mean(system, rows, seed, Site.kl_by_dimension)
 
 
-@dataclass(frozen=True)
-class _Rates:
-    """Means over rows, `(latent,)` each, nats; NaN where there is none.
-
-    Arguments:
-        each: of each coordinate.
-        whole: of the latent that it is of.
-        alike: of normals with the moments of the coordinate's posterior and prior.
-    """
-
-    each: np.ndarray
-    whole: np.ndarray
-    alike: np.ndarray
-
-
-def _rates(system: System, rows: Rows, seed: int) -> _Rates:
-    places, found = layout(system), []
+def _mean(system: System, rows: Rows, seed: int, found: Callable[[Site], Tensor | None]) -> np.ndarray:
+    """Mean over rows of what is found of each latent, `(latent,)`; NaN where there is nothing, or the latent is not random."""
+    places, means = layout(system), []
     with at_rest(system, seed):
         for batch in batches(system, rows, seed):
             sites = system.model(batch, from_posterior(1, noise_of(batch, seed))).sites
-            ways = [{n: way(s) if s.random else None for n, s in sites.items()} for way in (Site.kl_by_dimension, _whole, _alike)]
-            filled = [
-                {n: torch.full_like(sites[n].z, nan) if v is None else v.expand_as(sites[n].z) for n, v in way.items()} for way in ways
-            ]
-            found.append(torch.stack([places.join(way)[0] for way in filled], dim=1).double().cpu())
-    return _Rates(*torch.cat(found).mean(0).numpy())
+            values = {name: found(site) if site.random else None for name, site in sites.items()}
+            each = {n: torch.full_like(sites[n].z, nan) if v is None else v.expand_as(sites[n].z) for n, v in values.items()}
+            means.append(places.join(each)[0].double().cpu())
+    return torch.cat(means).mean(0).numpy()
 
 
 def _whole(site: Site) -> Tensor:
@@ -74,8 +58,10 @@ def _whole(site: Site) -> Tensor:
     return kl.reshape(*kl.shape, *(1,) * (site.z.dim() - 2))
 
 
-def _alike(site: Site) -> Tensor:
-    """The KL of normals with the moments of the two, by coordinate."""
+def _alike(site: Site) -> Tensor | None:
+    """The KL of normals with the moments of the two, by coordinate; codes have none."""
+    if codebook(site.posterior) is not None:
+        return None
     q, p = (Normal(soft(d), d.stddev, validate_args=False) for d in (site.posterior, site.prior))  # type: ignore[union-attr]
     return divergence(q, p)
 
@@ -91,9 +77,8 @@ def ranked_dimensions(system: System, rows: Rows, seed: int = 0) -> list[int]:
     Raises:
         InputError: where there are no rows, or the latent has no density.
     """
-    found = _rates(system, rows, seed)
-    if np.isnan(found.whole).all():
+    each = dimension_rates(system, rows, seed)
+    rates = np.where(np.isnan(each), _mean(system, rows, seed, _alike if np.isnan(each).all() else _whole), each)
+    if np.isnan(rates).all():
         raise InputError(f"{system.recipe or 'this model'} has no rate to rank coordinates by: give dimensions as numbers")
-    fallback = found.alike if np.isnan(found.each).all() else found.whole
-    rates = np.where(np.isnan(found.each), fallback, found.each)
     return [int(d) for d in np.argsort(np.nan_to_num(-rates, nan=np.inf), kind="stable")]

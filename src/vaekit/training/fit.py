@@ -118,30 +118,31 @@ def _train(
     watching = hooks if fabric.is_global_zero else ()
     system.model.to(fabric.device)
     moved = _Feed(feed, fabric.device)
-    steps = settings.steps(moved.train.steps(fabric.world_size))
-    compiled = compiles(settings, steps, fabric.device.type) if saved is None else saved[1]["history"]["machine"]["compiled"]
+    feeds, shares = [moved.of(stage) for stage in system.stages], sum(stage.share for stage in system.stages)
+    bounds = [_bounds(settings, stage.share / shares, own, fabric.world_size) for stage, own in zip(system.stages, feeds)]
+    may = saved is None or saved[1]["history"]["machine"]["compiled"]
+    compiled = [may and compiles(settings, *bound, fabric.device.type) for bound in bounds]
     precision = str(fabric._precision.precision)
-    history.machine = {"device": fabric.device.type, "devices": fabric.world_size, "precision": precision, "compiled": compiled}
-    shares = sum(stage.share for stage in system.stages)
+    history.machine = {"device": fabric.device.type, "devices": fabric.world_size, "precision": precision, "compiled": any(compiled)}
     with Interrupt() as interrupt, random_state_kept(fabric.device), _resting(system) as held:
         held.check(system.stages, system.model)
         torch.manual_seed(settings.seed + 7919 * fabric.global_rank)
-        for index, stage in enumerate(system.stages):
+        for index, (own, (steps, minutes)) in enumerate(zip(feeds, bounds)):
             if saved is not None and index < saved[1]["stage"]:
                 continue
-            share, own = stage.share / shares, moved.of(stage)
-            # A pass with labelled rows shown more often has more steps.
-            steps = settings.steps(own.train.steps(fabric.world_size))
-            budget = Budget(
-                None if steps is None else max(round(share * steps), 1),
-                None if settings.minutes is None else 60 * settings.minutes * share,
-            )
-            run = StageRun(fabric, system, index, own, settings, budget, compiled, history, watching, file, interrupt, held)
+            budget = Budget(steps, None if minutes is None else 60 * minutes)
+            run = StageRun(fabric, system, index, own, settings, budget, compiled[index], history, watching, file, interrupt, held)
             if saved is not None:
                 _continue(run, budget, saved)
                 saved = None
             run.go()
     return history
+
+
+def _bounds(settings: Settings, share: float, feed: "_Feed", processes: int) -> tuple[int | None, float | None]:
+    """Steps and minutes of a stage: its share of those of a run whose passes are all its own, which labelled rows may lengthen."""
+    steps = settings.steps(feed.train.steps(processes))
+    return None if steps is None else max(round(share * steps), 1), None if settings.minutes is None else share * settings.minutes
 
 
 def _history_of(facts: dict[str, Any]) -> History:

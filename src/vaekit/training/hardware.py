@@ -52,18 +52,19 @@ def precision_of(settings: Settings, device: str) -> str:
     return "bf16-mixed" if fast else "32-true"
 
 
-def compiles(settings: Settings, steps: int | None, device: str) -> bool:
-    """Whether to compile the step: as told, or where the run is long enough and a compiler is at hand.
+def compiles(settings: Settings, steps: int | None, minutes: float | None, device: str) -> bool:
+    """Whether to compile the step of a stage: as told, or where the stage is long enough and a compiler is at hand.
 
     Arguments:
         settings: the run's.
-        steps: steps of the whole run; None = the clock decides.
+        steps: steps of the stage; None = the clock decides.
+        minutes: of the stage; None = the steps decide.
         device: where it runs.
     """
     if settings.compile != "auto":
         return settings.compile
     at_hand = device == "cuda" or shutil.which(os.environ.get("CXX", "g++")) is not None
-    long = (steps is None or steps >= _STEPS_THAT_PAY) and (settings.minutes is None or settings.minutes >= _MINUTES_THAT_PAY)
+    long = (steps is None or steps >= _STEPS_THAT_PAY) and (minutes is None or minutes >= _MINUTES_THAT_PAY)
     return at_hand and long
 
 

@@ -94,6 +94,7 @@ class StageRun:
         with suited_threads(self.step, first):
             if not self.steps:
                 self._start(first)
+                self._keep_start()
             self.saved = self.snapshot()
             self._agree()
             finished = self.steps > 0 and (self.done >= 1 or self._out_of_patience())
@@ -117,6 +118,19 @@ class StageRun:
             # Each process began with rows of its own: all go on from what the first one found.
             for tensor in (t for part in self.step.beginners for t in (*part.parameters(), *part.buffers())):
                 tensor.copy_(self._everywhere(tensor))
+
+    def _keep_start(self) -> None:
+        """What an earlier stage has left counts as a measurement: a later one does not end worse than it begins."""
+        if not self.index:
+            return
+        began = self.budget.elapsed()
+        self.step.eval()
+        self.step.advance(1.0)
+        with self.fabric.autocast():
+            self._measure()
+        self.held.prepare(self.stage, self.step.model)
+        self.step.objective.train()
+        self.budget.measured += self.budget.elapsed() - began
 
     def _through(self, batches: Iterator[Batch]) -> bool:
         """Steps through the rest of an epoch; True where the stage is over. Leaves early after going back to a saved state."""
@@ -217,9 +231,7 @@ class StageRun:
         self.step.advance(1.0)
         rows, mean = partial(self._batches, self.epoch, 0), partial(self._all_reduced, operation="mean")
         with self.fabric.autocast(), settled(self.step, rows, mean):
-            # Where a part has buffers of its own rows, as batch normalisation does, processes measure differently: all go by the first.
-            held_out, self.active, self.units = self._everywhere(measure(self.step, self.feed.validation))
-            self._compare(held_out)
+            held_out = self._measure()
             ended = self.lagging.measured(self.feed.validation)
         self.held.prepare(self.stage, self.step.model)
         self.step.objective.train()
@@ -236,8 +248,11 @@ class StageRun:
         if ended:
             told(self.hooks, self.history, f"{ended}, at step {self.steps}")
 
-    def _compare(self, held_out: dict[str, float]) -> None:
-        """Keep the weights as they stand in the model, where they are the best so far."""
+    def _measure(self) -> dict[str, float]:
+        """What is read on held-out rows of the weights as they stand in the model, which are kept where they are the best so far."""
+        # Where a part has buffers of its own rows, as batch normalisation does, processes measure differently: all go by the first.
+        held_out: dict[str, float]
+        held_out, self.active, self.units = self._everywhere(measure(self.step, self.feed.validation))
         if self.stage.watch not in held_out:
             raise InputError(f"the stage watches {self.stage.watch!r}, which is not measured; measured are {', '.join(sorted(held_out))}")
         value = held_out[self.stage.watch]
@@ -246,6 +261,7 @@ class StageRun:
         self.best_value, self.since_best = (value, 0) if better else (self.best_value, self.since_best + 1)
         if better or (self.stage.keep == "last" and math.isfinite(value)):
             self.best = self._weights()
+        return held_out
 
     def _out_of_patience(self) -> bool:
         if not self.settings.patience or self.since_best < self.settings.patience:

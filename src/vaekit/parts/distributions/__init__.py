@@ -9,7 +9,6 @@ from vaekit.parts.distributions.clamp import soft_clamp
 from vaekit.parts.distributions.code_priors import CodeSequence, UniformCodes
 from vaekit.parts.distributions.codebook import Categories, Codebook
 from vaekit.parts.distributions.continuous_bernoulli import ContinuousBernoulli
-from vaekit.parts.distributions.correlated_mixture import CorrelatedMixture
 from vaekit.parts.distributions.correlated_normal import CorrelatedNormal
 from vaekit.parts.distributions.discretised_logistic import DiscretisedLogistic
 from vaekit.parts.distributions.drawn import Drawn
@@ -26,7 +25,7 @@ from vaekit.parts.distributions.wrapped_normal import WrappedNormal
 from vaekit.parts.distributions.zero_inflated import ZeroInflated
 
 __all__ = [
-    "Backwards", "Categories", "CodeSequence", "Codebook", "ContinuousBernoulli", "CorrelatedMixture", "CorrelatedNormal",
+    "Backwards", "Categories", "CodeSequence", "Codebook", "ContinuousBernoulli", "CorrelatedNormal",
     "DiscretisedLogistic", "Drawn", "Integrated", "NormalFlow", "NormalMixture", "OneHot", "OpenBeta", "Point", "Quantised",
     "RelaxedOneHot", "Steps", "StraightOneHot", "SylvesterMaps", "UniformCodes", "UniformSphere", "VonMisesFisher",
     "WrappedNormal", "ZeroInflated", "affine_flow", "coupling_spline_flow", "soft_clamp", "spline_flow",

@@ -4,21 +4,18 @@ r"""A normal whose coordinates are correlated, each a line in those before it.
     log p(z) = sum_d log N(r_d; 0, s_d^2),   r = (I - A) (z - m),   A strictly lower triangular
 
 Any normal can be written so: (I - A)^-1 diag s is the Cholesky factor of its covariance. A density takes no inverse, a draw one triangular
-system. Under it the KL of a diagonal normal q = N(n, diag t^2) falls apart into coordinates, none below 0, each given those before it:
-
-    KL_d = E_q KL(q(z_d) || p(z_d | z_<d)) = log(s_d / t_d) + [t_d^2 + ((I - A) (n - m))_d^2 + sum_{j<d} a_dj^2 t_j^2] / 2 s_d^2 - 1/2
-
-(the chain rule of the KL; a covariance by regressions: Pourahmadi 1999, Biometrika 86(3))
+system.
+(a covariance by regressions: Pourahmadi 1999, Biometrika 86(3))
 """
 
 import math
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Normal, constraints
+from torch.distributions import Distribution, constraints
 from torch.types import _size
 
-from vaekit.core.dispatch import divergence, from_noise, stop, temper
+from vaekit.core.dispatch import from_noise, stop, temper
 from vaekit.core.rules import quantile_normal
 
 __all__ = ["CorrelatedNormal"]
@@ -27,12 +24,12 @@ _TINY = 1e-6
 
 
 class CorrelatedNormal(Distribution):
-    """N(m, L L^T), L = (I - A)^-1 diag s, with batch shape `(S or 1, B)` and event `(D,)`.
+    """N(m, L L^T), L = (I - A)^-1 diag s, with batch shape `(S or 1, B)`, or `(S or 1, B, K)` of K components, and event `(D,)`.
 
     Arguments:
-        location: m, `(S or 1, B, D)`.
+        location: m, `(*batch, D)`.
         scale: s > 0, what is left of each coordinate's deviation given those before it, of the same shape.
-        slopes: A, `(S or 1, B, D, D)`, zero but below the diagonal.
+        slopes: A, `(*batch, D, D)`, zero but below the diagonal.
     """
 
     arg_constraints = {}
@@ -53,27 +50,6 @@ class CorrelatedNormal(Distribution):
         moved = _solved(self.slopes, (self.scale * noise).unsqueeze(-1)).squeeze(-1)
         return self.location + moved
 
-    def noise(self, value: Tensor) -> Tensor:
-        """e of a z, `(..., D)`."""
-        # Each by itself: a value that meets many normals is not held once for each of them.
-        return (self.left(value) - self.left(self.location)) / self.scale
-
-    def left(self, away: Tensor) -> Tensor:
-        """(I - A) v of `(..., D)`: what is left of each coordinate after its line in those before it."""
-        with torch.autocast(away.device.type, enabled=False):
-            # Not by `@`, which would copy the slopes for every particle.
-            return away - torch.einsum("...ij,...j->...i", self.slopes, away)
-
-    def carry(self, other: "CorrelatedNormal") -> "CorrelatedNormal":
-        """The law of m + L u with u ~ other, of the batch shape of both: S (I - B) S^-1 (I - A) is I less the slopes of u with slopes B."""
-        with torch.autocast(self.scale.device.type, enabled=False):
-            own = self.scale.unsqueeze(-1) * other.slopes / self.scale.unsqueeze(-2)
-            return CorrelatedNormal(self.push(other.location), self.scale * other.scale, self.slopes + own - own @ self.slopes)
-
-    def unsqueeze(self) -> "CorrelatedNormal":
-        """With one more axis at the end of the batch shape, of length 1."""
-        return CorrelatedNormal(self.location.unsqueeze(-2), self.scale.unsqueeze(-2), self.slopes.unsqueeze(-3))
-
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """A draw, `(*sample_shape, *batch, D)`, differentiable in every parameter."""
         shape = self._extended_shape(torch.Size(sample_shape))
@@ -85,8 +61,11 @@ class CorrelatedNormal(Distribution):
             return self.rsample(sample_shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log p(z) of `(S, B, D)`, `(S, B)`."""
-        scaled = self.noise(value)
+        """log p(z) of `(..., D)`, `(...)`."""
+        away = value - self.location
+        with torch.autocast(away.device.type, enabled=False):
+            # Not by `@`, which would copy the slopes for every particle.
+            scaled = (away - torch.einsum("...ij,...j->...i", self.slopes, away)) / self.scale
         return (-0.5 * (scaled.square() + math.log(2 * math.pi)) - self.scale.log()).sum(-1)
 
     @property
@@ -105,17 +84,6 @@ def _solved(slopes: Tensor, right: Tensor) -> Tensor:
     with torch.autocast(right.device.type, enabled=False):
         # The diagonal is not read: it stands for ones.
         return torch.linalg.solve_triangular(-slopes, right, upper=False, unitriangular=True)
-
-
-@divergence.register(Independent, CorrelatedNormal)
-def _(q: Independent, p: CorrelatedNormal) -> Tensor | None:
-    if not isinstance(q.base_dist, Normal) or len(q.event_shape) != 1:
-        return None
-    spread = q.base_dist.scale.square()
-    with torch.autocast(spread.device.type, enabled=False):
-        passed = (p.slopes.square() @ spread.unsqueeze(-1)).squeeze(-1)
-    squares = spread + p.left(q.base_dist.loc - p.location).square() + passed
-    return (p.scale / q.base_dist.scale).log() + 0.5 * (squares / p.scale.square() - 1)
 
 
 @temper.register(CorrelatedNormal)

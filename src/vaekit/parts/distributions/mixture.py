@@ -17,12 +17,11 @@ _TINY = 1e-6
 
 @from_noise.register(MixtureSameFamily)
 def _(d: MixtureSameFamily, u: Tensor) -> Tensor:
-    event = d.event_shape
+    event, probability = d.event_shape, d.mixture_distribution.probs
     rows = u.shape[: u.dim() - len(event)]
-    first, *others = u.reshape(*rows, -1).tensor_split([1], dim=-1)
-    probability = d.mixture_distribution.probs.expand(*rows, -1)
+    first, *others = (u.flatten(len(rows)) if event else u.unsqueeze(-1)).tensor_split([1], dim=-1)
     picked = from_noise(d.mixture_distribution, first.squeeze(-1)).unsqueeze(-1)
-    probability, ends = (p.gather(-1, picked) for p in (probability, probability.cumsum(-1)))
+    probability, ends = (p.expand(*rows, -1).gather(-1, picked) for p in (probability, probability.cumsum(-1)))
     within = (1 - (ends - first) / probability.clamp(min=torch.finfo(u.dtype).tiny)).clamp(_TINY, 1 - _TINY)
     drawn = from_noise(d.component_distribution, torch.cat([within, *others], dim=-1).reshape(*rows, 1, *event))
     place = picked.reshape(*rows, 1, *(1,) * len(event)).expand(*rows, 1, *event)
