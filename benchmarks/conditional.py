@@ -31,8 +31,8 @@ from vaekit.training import Settings
 
 _AGREE = 0.97
 _WATCHED = 1_000
-# Sizes alone: the latent, its prior and the weight of the rate are the recipe's own. With a diagonal in the prior's place, wide latents had
-# corners that no digit of a class was encoded to: fully connected, of 16 dimensions, 93 % of the means were of their class.
+# Sizes alone: the latent, its prior and the weight of the rate are the recipe's own. With one diagonal normal for a prior, wide latents
+# had corners that no digit of a class was encoded to: fully connected, of 16 dimensions, 93 % of the means were of their class.
 _ARGUMENTS = {"network": "convolution", "hidden": [512, 512, 512], "channels": [16, 64, 64], "blocks": 0}
 _OPTIONS = {"batch": 128, "rate": 2e-3, "weight_decay": 0.05}
 

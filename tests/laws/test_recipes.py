@@ -94,6 +94,19 @@ def test_a_few_steps_lower_what_the_stage_watches(recipe, data, condition):
     assert system.modality.to_raw(made_up).shape == (32, *system.modality.raw_event)
 
 
+@pytest.mark.parametrize("data", DATA)
+def test_a_few_steps_at_a_full_rate_lower_what_the_first_stage_of_a_conditional_model_watches(data):
+    system, feed = made(data, "cvae", condition=True)
+    system = system.replace(stages=system.stages[:1])
+    step = Step(system.model, system.stages[0].objective).eval()
+    step.advance(1.0)
+    before, _, _ = measure(step, feed.train)
+    trained(system, feed)
+    step.advance(1.0)
+    after, _, _ = measure(step.eval(), feed.train)
+    assert after["loss"] < before["loss"]
+
+
 @pytest.mark.parametrize(("recipe", "data"), list(product(RECIPES, ("gaps", "convolved"))))
 def test_saved_and_loaded_gives_the_same_numbers(recipe, data, tmp_path):
     system, feed = system_of(recipe, data, condition=True)

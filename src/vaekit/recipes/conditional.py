@@ -42,7 +42,7 @@ def cvae(
         beta: weight of the rate, a number or a schedule, of the time before the mixture.
         free_bits: nats a coordinate below which that rate costs nothing more.
         prior: widths of the networks from the condition to p(z|c), the normal's and the mixture's.
-        correlated: whether the coordinates may be correlated within a component of the mixture; False = diagonals; None = up to 64
+        correlated: whether the coordinates may be correlated within a component of the mixture; False = diagonals; None = up to 32
             dimensions, since each row has latent^2 / 2 correlations a component.
         components: normals of the mixture.
         share: of the budget in which the mixture learns, in (0, 1); the learning rate begins anew there.

@@ -29,7 +29,7 @@ _BOUND = 6.0
 # caught what lay between them.
 _APART, _MOST = 1.2, 0.3
 # The widest latent whose correlations, half its square a component and row, are no burden.
-_WIDEST = 64
+_WIDEST = 32
 
 
 class Mixture(Conditional):
@@ -41,7 +41,7 @@ class Mixture(Conditional):
         condition_width: numbers of the condition.
         hidden: widths of the network from condition to weights and components.
         components: how many.
-        correlated: whether the coordinates may be correlated within a component; None = up to 64 of them.
+        correlated: whether the coordinates may be correlated within a component; None = up to 32 of them.
 
     Raises:
         InputError: where there is not at least one component.
